@@ -1,0 +1,65 @@
+from datetime import time
+
+import pytest
+
+from app.policies.domain import Policies, PolicyInvalid, PolicyValue
+
+
+def test_the_defaults_are_those_of_the_domain() -> None:
+    policies = Policies()
+
+    assert policies.code_lifetime_seconds == 60
+    assert (policies.code_use_amount, policies.code_day_amount) == (200_00, 500_00)
+    assert (policies.pending_lifetime_seconds, policies.pending_per_card) == (900, 3)
+    assert policies.purchase_lifetime_seconds == 1_800
+    assert (policies.suspense_days, policies.reversal_days) == (3, 90)
+    assert policies.cut_time == time(22, 0)
+    assert policies.retention_years == 10
+
+
+def test_settings_change_a_default_and_may_be_text() -> None:
+    policies = Policies.from_settings(
+        {
+            "code_day_amount": 1_000_000_00,
+            "pending_per_card": "9",
+            "cut_time": "21:30",
+            "term_end_release": "true",
+        }
+    )
+
+    assert policies.code_day_amount == 1_000_000_00
+    assert policies.pending_per_card == 9
+    assert policies.cut_time == time(21, 30)
+    assert policies.term_end_release is True
+    assert policies.code_use_amount == 200_00
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("unheard_of", 1),
+        ("code_lifetime_seconds", 0),
+        ("code_lifetime_seconds", "soon"),
+        ("code_use_amount", -1),
+        ("pending_per_card", True),
+        ("cut_time", 22),
+        ("cut_time", "25:00"),
+        ("term_end_release", 1),
+        ("term_end_release", "perhaps"),
+    ],
+)
+def test_a_setting_that_no_rule_can_work_with_is_refused_by_name(
+    key: str, value: PolicyValue
+) -> None:
+    with pytest.raises(PolicyInvalid, match=key):
+        Policies.from_settings({key: value})
+
+
+@pytest.mark.parametrize(
+    ("district", "days", "unused_only"),
+    [("330106", 7, False), ("320102", 15, False), ("110105", 7, True), ("", 7, False)],
+)
+def test_a_region_sets_its_own_cooling_off(district: str, days: int, *, unused_only: bool) -> None:
+    policies = Policies().in_district(district)
+
+    assert (policies.cooling_off_days, policies.cooling_off_unused_only) == (days, unused_only)
