@@ -1,0 +1,1 @@
+"""Anxin: the book of record for prepaid money."""

@@ -1,0 +1,15 @@
+-- What the service's role may do; applied by `anxin migrate` after every upgrade. `:service` is
+-- that role's quoted name. It owns nothing, and what has happened it can only add to.
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM :service;
+GRANT USAGE ON SCHEMA public TO :service;
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO :service;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO :service;
+GRANT EXECUTE ON FUNCTION anxin_now() TO :service;
+-- The writer's opening function is made per connection, in pg_temp.
+GRANT TEMPORARY ON DATABASE :database TO :service;
+GRANT UPDATE ON
+    sandbox_clock, merchant, book, store, payee_account, api_key, approval, business_day, job,
+    account, card_product, purchase, receipt, card, charge, refund, file_sequence, payment_file,
+    payment_order, result_report
+TO :service;
+GRANT DELETE ON consumer_code, stored_request, outbox, payment_file TO :service;

@@ -1,0 +1,13 @@
+"""The money loop: merchants and their books, cards, purchases, receipts, charges, bank files."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make every table from nothing."""
+    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
