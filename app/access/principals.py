@@ -1,0 +1,132 @@
+"""Who is calling: one value per role, with what the credential narrows it to.
+
+A principal's `tenant` is the scope of its idempotency keys. It is the same for every key of
+one merchant, so that a key rotated between two tries does not turn a retry into a second use.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from uuid import UUID
+
+from app.errors import NotFound
+
+
+class Role(StrEnum):
+    """The roles of DOMAIN §2."""
+
+    OPERATOR = "operator"
+    MERCHANT = "merchant"
+    BANK = "bank"
+    REGULATOR = "regulator"
+    WALLET = "wallet"
+    CONSUMER = "consumer"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorPrincipal:
+    """A person of the platform."""
+
+    key_id: UUID
+    person_id: str
+
+    @property
+    def tenant(self) -> str:
+        """Say in which scope idempotency keys of this caller live."""
+        return "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantPrincipal:
+    """The POS or back office of one merchant; `store_ids` is None for all of its stores."""
+
+    key_id: UUID
+    person_id: str
+    merchant_no: int
+    store_ids: frozenset[UUID] | None
+
+    @property
+    def tenant(self) -> str:
+        """Say in which scope idempotency keys of this caller live."""
+        return f"merchant:{self.merchant_no}"
+
+    def may_use_store(self, store_id: UUID) -> bool:
+        """Say whether the credential reaches this store of its merchant."""
+        return self.store_ids is None or store_id in self.store_ids
+
+    def require_store(self, store_id: UUID) -> None:
+        """Go on only where the credential reaches this store.
+
+        Raises:
+            NotFound: The key is narrowed to other stores, for which this one does not exist.
+        """
+        if not self.may_use_store(store_id):
+            raise NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class BankPrincipal:
+    """The settlement job of a custodian bank."""
+
+    key_id: UUID
+    person_id: str
+    bank: str
+
+    @property
+    def tenant(self) -> str:
+        """Say in which scope idempotency keys of this caller live."""
+        return f"bank:{self.bank}"
+
+
+@dataclass(frozen=True, slots=True)
+class RegulatorPrincipal:
+    """Market supervision or an industry department; None reaches every industry or district."""
+
+    key_id: UUID
+    person_id: str
+    industries: frozenset[str] | None
+    districts: frozenset[str] | None
+
+    @property
+    def tenant(self) -> str:
+        """Say in which scope idempotency keys of this caller live."""
+        return f"regulator:{self.person_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class WalletPrincipal:
+    """The backend of the app that issues consumers' tokens."""
+
+    key_id: UUID
+    person_id: str
+    issuer: str
+
+    @property
+    def tenant(self) -> str:
+        """Say in which scope idempotency keys of this caller live."""
+        return f"wallet:{self.issuer}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerPrincipal:
+    """A person, known by the issuer and subject of the wallet's token."""
+
+    consumer: UUID
+    consumer_id: str
+    issuer: str
+
+    @property
+    def tenant(self) -> str:
+        """Say in which scope idempotency keys of this caller live."""
+        return f"consumer:{self.consumer}"
+
+
+KeyPrincipal = (
+    OperatorPrincipal | MerchantPrincipal | BankPrincipal | RegulatorPrincipal | WalletPrincipal
+)
+Principal = KeyPrincipal | ConsumerPrincipal
+
+
+def consumer_of(issuer: str, subject: str) -> UUID:
+    """Give the one id under which a person's cards lie: a digest of issuer and subject."""
+    return UUID(bytes=sha256(f"{issuer}\0{subject}".encode()).digest()[:16])

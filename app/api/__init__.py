@@ -1,0 +1,1 @@
+"""HTTP that is nobody's in particular: problems, bodies, keys, pages, health."""

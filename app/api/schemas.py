@@ -1,0 +1,155 @@
+"""The model and the field types that every request and answer is made of."""
+
+from datetime import date, datetime, timedelta, timezone
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from app.ids import Prefix
+from app.money import AMOUNT_MAX
+
+SHANGHAI: Final = timezone(timedelta(hours=8))
+"""The offset of every time in an answer; China has had no other since 1991."""
+
+_YEAR_MIN: Final = 2000
+_YEAR_MAX: Final = 2199
+_DATE_LENGTH: Final = 10
+
+
+class Model(BaseModel):
+    """What crosses the HTTP border: unknown fields are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _json_integer(value: object) -> object:
+    """Accept what JSON Schema calls an integer: 8000 and 8000.0, not "8000" or true."""
+    if isinstance(value, bool | str | bytes):
+        # Pydantic reports a ValueError to the client and lets a TypeError escape as a 500.
+        raise ValueError("Input should be a JSON integer")  # noqa: TRY004
+    return value
+
+
+def _json_text(value: object) -> object:
+    """Accept a JSON string only; pydantic would read a number as a time since 1970."""
+    if isinstance(value, str | date):
+        return value
+    raise ValueError("Input should be a string")
+
+
+def _business_date(value: object) -> object:
+    """Accept `2026-02-14`, not a time of that day."""
+    if isinstance(value, str) and len(value) != _DATE_LENGTH:
+        raise ValueError("Input should be a date, YYYY-MM-DD")
+    return _json_text(value)
+
+
+def _sane_year(value: datetime) -> datetime:
+    if not _YEAR_MIN <= value.year <= _YEAR_MAX:
+        raise ValueError(f"Input should lie in the years {_YEAR_MIN} to {_YEAR_MAX}")
+    return value
+
+
+def _sane_date(value: date) -> date:
+    if not _YEAR_MIN <= value.year <= _YEAR_MAX:
+        raise ValueError(f"Input should lie in the years {_YEAR_MIN} to {_YEAR_MAX}")
+    return value
+
+
+def shown_time(at: datetime) -> str:
+    """Show a moment as answers do: RFC 3339 with microseconds and +08:00."""
+    return at.astimezone(SHANGHAI).isoformat(timespec="microseconds")
+
+
+# BeforeValidator stands last: before Field, it would turn ge and le into unknown schema keywords.
+Amount = Annotated[
+    int,
+    Field(ge=1, le=AMOUNT_MAX, description="Fen: 8000 is 80.00 yuan.", examples=[8000]),
+    BeforeValidator(_json_integer),
+]
+AmountOrZero = Annotated[
+    int,
+    Field(ge=0, le=AMOUNT_MAX, description="Fen: 8000 is 80.00 yuan; may be 0.", examples=[8000]),
+    BeforeValidator(_json_integer),
+]
+Count = Annotated[
+    int,
+    Field(ge=0, le=2**31 - 1, examples=[10]),
+    BeforeValidator(_json_integer),
+]
+"""A number of things: sessions, days, orders. Narrow it with a further `Field`."""
+
+Currency = Literal["CNY"]
+
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_json_text),
+    AfterValidator(_sane_year),
+    PlainSerializer(shown_time, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-11-22T10:00:00.123456+08:00"]}
+    ),
+]
+BusinessDate = Annotated[
+    date,
+    Field(description="A business date, Asia/Shanghai.", examples=["2026-11-23"]),
+    BeforeValidator(_business_date),
+    AfterValidator(_sane_date),
+]
+
+
+def text(max_length: int, *, min_length: int = 1) -> StringConstraints:
+    """Bound a text that is kept: `Annotated[str, text(200)]`. Postgres cannot hold NUL."""
+    return StringConstraints(min_length=min_length, max_length=max_length, pattern=r"^[^\x00]*$")
+
+
+Name = Annotated[str, text(200), Field(examples=["安心健身"])]
+Reference = Annotated[str, text(64), Field(examples=["A-1001"])]
+Reason = Annotated[str, text(500)]
+PersonId = Annotated[str, text(64), Field(examples=["li.na"])]
+ConsumerId = Annotated[
+    str, text(255), Field(description="The token's subject.", examples=["consumer-1"])
+]
+
+_EXAMPLE_SUFFIX: Final = "01h455vb4pex5vsknk084sn02q"
+
+
+def _id_schema(prefix: Prefix) -> WithJsonSchema:
+    """Show the form of an id in the contract.
+
+    It is not validated here: an id that cannot be is one that is not found (404), which
+    `ids.parse` says, and not a mistake in a field (422).
+    """
+    return WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$",
+            "examples": [f"{prefix}_{_EXAMPLE_SUFFIX}"],
+        }
+    )
+
+
+AccountId = Annotated[str, _id_schema(Prefix.ACCOUNT)]
+ApprovalId = Annotated[str, _id_schema(Prefix.APPROVAL)]
+CardId = Annotated[str, _id_schema(Prefix.CARD)]
+ChargeId = Annotated[str, _id_schema(Prefix.CHARGE)]
+ConfirmationId = Annotated[str, _id_schema(Prefix.CONFIRMATION)]
+FileId = Annotated[str, _id_schema(Prefix.FILE)]
+KeyId = Annotated[str, _id_schema(Prefix.KEY)]
+MerchantId = Annotated[str, _id_schema(Prefix.MERCHANT)]
+OrderId = Annotated[str, _id_schema(Prefix.ORDER)]
+ProductId = Annotated[str, _id_schema(Prefix.PRODUCT)]
+PurchaseId = Annotated[str, _id_schema(Prefix.PURCHASE)]
+ReceiptId = Annotated[str, _id_schema(Prefix.RECEIPT)]
+RefundId = Annotated[str, _id_schema(Prefix.REFUND)]
+StoreId = Annotated[str, _id_schema(Prefix.STORE)]
