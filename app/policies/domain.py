@@ -96,7 +96,7 @@ class Policies:
             _check(field.name, getattr(self, field.name))
 
     @classmethod
-    def from_settings(cls, overrides: Mapping[str, PolicyValue]) -> Self:
+    def from_settings(cls, overrides: Mapping[str, object]) -> Self:
         """Take the defaults, changed where a setting says so.
 
         Values may be text, as an environment gives them (`60`, `true`, `21:30`).
@@ -141,11 +141,11 @@ _TIMES: Final = frozenset({"cut_time"})
 _SWITCH_WORDS: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 
 
-def _typed(values: Iterable[tuple[str, PolicyValue]]) -> dict[str, PolicyValue]:
+def _typed(values: Iterable[tuple[str, object]]) -> dict[str, object]:
     return {key: _read(key, value) for key, value in values}
 
 
-def _read(key: str, value: PolicyValue) -> PolicyValue:
+def _read(key: str, value: object) -> object:
     if key not in _LIMITS and key not in _SWITCHES and key not in _TIMES:
         raise PolicyInvalid(key, "there is no such policy")
     if not isinstance(value, str):
