@@ -13,3 +13,4 @@ GRANT UPDATE ON
     payment_order, result_report
 TO :service;
 GRANT DELETE ON consumer_code, stored_request, outbox, payment_file TO :service;
+REVOKE INSERT ON alembic_version FROM :service;

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from app.db.placement import Account, Placement, place
+from app.db.placement import Placement, place
 from app.settings import CONNECTION_FILE, StartRefused
 
 DATABASE: Final = "anxin"
@@ -89,7 +89,7 @@ def embedded_postgres(data: Path) -> Iterator[EmbeddedPostgres]:
     ):
         passwords = _passwords(data)
         _make_cluster(placement, passwords)
-        _stop_left_over(placement)
+        _stop_left_over(placement, socket_folder)
         with _server(placement, socket_folder) as server:
             postgres = EmbeddedPostgres(socket_folder, placement.programs, server.pid, passwords)
             _make_roles(postgres)
@@ -135,7 +135,7 @@ def _socket_folder(placement: Placement) -> Iterator[Path]:
         yield folder
         return
     # Made anew at each start: a fixed name in a folder that all may write could be taken.
-    short = Path(tempfile.mkdtemp(prefix="anxin-", dir="/tmp"))  # noqa: S108 - TMPDIR may be long
+    short = Path(tempfile.mkdtemp(prefix="anxin-", dir="/tmp"))  # TMPDIR may be long
     try:
         if placement.account.is_other:
             os.chown(short, placement.account.uid, placement.account.gid)
@@ -179,7 +179,7 @@ def _make_cluster(placement: Placement, passwords: Mapping[str, str]) -> None:
             # The same order of text on every machine, whatever locales it has.
             *("--locale-provider", "builtin", "--locale", "C.UTF-8"),
         ],
-        **_as_account(placement.account),
+        **placement.account.identity(),
         cwd=placement.home,
         env=_environment(),
         capture_output=True,
@@ -195,7 +195,7 @@ def _make_cluster(placement: Placement, passwords: Mapping[str, str]) -> None:
 def _refuse_other_version(placement: Placement, cluster: Path) -> None:
     told = subprocess.run(  # noqa: S603 - our own program
         [str(placement.programs / "postgres"), "--version"],
-        **_as_account(placement.account),
+        **placement.account.identity(),
         cwd="/",
         capture_output=True,
         text=True,
@@ -210,18 +210,12 @@ def _refuse_other_version(placement: Placement, cluster: Path) -> None:
         )
 
 
-def _as_account(account: Account) -> dict[str, object]:
-    if not account.is_other:
-        return {}
-    return {"user": account.uid, "group": account.gid, "extra_groups": []}
-
-
 def _environment() -> dict[str, str]:
     """Give Postgres nothing of ours: no PGDATA, no secrets, messages in English."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _stop_left_over(placement: Placement) -> None:
+def _stop_left_over(placement: Placement, socket_folder: Path) -> None:
     """Stop a Postgres whose launcher was killed, and clear what a killed one left.
 
     We hold the folder's lock, so nobody else is using that server on purpose. Its processes
@@ -231,14 +225,15 @@ def _stop_left_over(placement: Placement) -> None:
     Raises:
         StartRefused: It does not stop.
     """
+    if not Path("/proc/self").exists():
+        return  # without /proc, Postgres's own checks have to do
     cluster = placement.home / "cluster"
     pid_file = cluster / "postmaster.pid"
-    if not pid_file.exists() or not Path("/proc/self").exists():
-        return  # without /proc, Postgres's own check of the file has to do
-    leader = int(pid_file.read_text().split(maxsplit=1)[0])
     deadline = time.monotonic() + _STOP_SECONDS_MAX
-    if leader in _processes_in(cluster):
-        os.kill(leader, signal.SIGINT)  # "fast": roll back, checkpoint, exit
+    if pid_file.exists():
+        leader = int(pid_file.read_text().split(maxsplit=1)[0])
+        if leader in _processes_in(cluster):
+            os.kill(leader, signal.SIGINT)  # "fast": roll back, checkpoint, exit
     while left := _processes_in(cluster):
         if time.monotonic() > deadline:
             raise StartRefused(
@@ -246,9 +241,10 @@ def _stop_left_over(placement: Placement) -> None:
                 f"(process {min(left)}): stop it, then start again."
             )
         time.sleep(_POLL_SECONDS)
-    # No process works in the folder any more, so the file says nothing; left there, a
-    # stranger's process that has its number now would keep Postgres from starting.
-    pid_file.unlink(missing_ok=True)
+    # No process works in the folder any more, so these say nothing; left there, a stranger's
+    # process (or a zombie) that has their number would keep Postgres from starting.
+    for stale in (pid_file, socket_folder / _SOCKET_NAME, socket_folder / f"{_SOCKET_NAME}.lock"):
+        stale.unlink(missing_ok=True)
 
 
 def _processes_in(folder: Path) -> set[int]:
@@ -271,7 +267,7 @@ def _server(placement: Placement, socket_folder: Path) -> Iterator[subprocess.Po
                 *(str(placement.programs / "postgres"), "-D", str(cluster)),
                 *("-k", str(socket_folder), *options),
             ],
-            **_as_account(placement.account),
+            **placement.account.identity(),
             cwd=placement.home,
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -316,6 +312,7 @@ def _make_roles(postgres: EmbeddedPostgres) -> None:
     run_sql(
         postgres.programs,
         postgres.url(SUPERUSER, "postgres"),
+        # Constants of this module and tokens of the URL-safe alphabet; DDL takes no parameters.
         f"""
         SELECT 'CREATE ROLE {OWNER} LOGIN'
          WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') \\gexec
@@ -327,7 +324,7 @@ def _make_roles(postgres: EmbeddedPostgres) -> None:
          WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec
         REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
         GRANT CONNECT ON DATABASE {DATABASE} TO {SERVICE};
-        """,
+        """,  # noqa: S608
     )
 
 

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from app.settings import StartRefused
 
@@ -26,6 +26,14 @@ POINTER_FILE: Final = "postgres"
 _SHARED_FOLDER: Final = Path("/var/lib/anxin")
 _ACCOUNTS: Final = ("postgres", "nobody")
 _REACH_TIMEOUT_SECONDS: Final = 30
+
+
+class Identity(TypedDict, total=False):
+    """The arguments of `subprocess` that name an account."""
+
+    user: int
+    group: int
+    extra_groups: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +49,17 @@ class Account:
         """Whether this is someone else than who runs this program."""
         return self.uid != os.geteuid()
 
+    def identity(self) -> Identity:
+        """Say as whom `subprocess` shall start a program; nothing, where that is ourselves."""
+        if not self.is_other:
+            return {}  # only root may name an identity, even its own
+        return {"user": self.uid, "group": self.gid, "extra_groups": ()}
+
     def reaches(self, path: Path, *, wanted: str) -> bool:
         """Say whether the account has this access (`r`, `w` or `x`), by really trying as it."""
         tried = subprocess.run(  # noqa: S603 - a fixed program, the path is an argument
             ["/bin/sh", "-c", f'test -{wanted} "$1"', "sh", str(path)],
-            user=self.uid,
-            group=self.gid,
-            extra_groups=[],
+            **self.identity(),
             cwd="/",
             check=False,
             timeout=_REACH_TIMEOUT_SECONDS,
@@ -78,8 +90,13 @@ def place(data: Path) -> Placement:
         StartRefused: There is no place that Postgres could use.
     """
     account = _account()
-    _make_data_folder(data, account)
-    home = _home_of(data, account)
+    try:
+        _make_data_folder(data, account)
+        home = _home_of(data, account)
+    except OSError as error:
+        raise StartRefused(
+            f"The data folder {data} cannot be used: {error.filename}: {error.strerror}."
+        ) from error
     return Placement(account, home, _programs_for(account))
 
 
@@ -106,11 +123,8 @@ def _make_data_folder(data: Path, account: Account) -> None:
     """Make the data folder; another account may pass through it, its files are 0600 each."""
     if data.exists():
         return
-    try:
-        data.mkdir(parents=True)
-        data.chmod(0o711 if account.is_other else 0o700)
-    except OSError as error:
-        raise StartRefused(f"The data folder {data} cannot be made: {error.strerror}.") from error
+    data.mkdir(parents=True)
+    data.chmod(0o711 if account.is_other else 0o700)
 
 
 def _home_of(data: Path, account: Account) -> Path:

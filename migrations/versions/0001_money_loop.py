@@ -4,10 +4,12 @@ from pathlib import Path
 
 from alembic import op
 
+from app.db.migrating import run_script
+
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
     """Make every table from nothing."""
-    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+    run_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
