@@ -1,0 +1,1 @@
+"""Where the data lives: engine, transactions, the embedded Postgres, driver errors."""

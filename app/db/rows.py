@@ -1,0 +1,104 @@
+"""Rows as named tuples, and their way into Postgres: one array per column, one statement per table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+Json = NewType("Json", str)
+"""The text of a jsonb column."""
+
+Row = tuple[Any, ...]
+"""Any named tuple whose fields are a table's columns."""
+
+_SCALARS: Final[tuple[tuple[type, str], ...]] = (
+    (bool, "boolean"),  # before int, of which it is a subclass
+    (int, "bigint"),
+    (datetime, "timestamptz"),  # before date, of which it is a subclass
+    (date, "date"),
+    (UUID, "uuid"),
+    (bytes, "bytea"),
+    (str, "text"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name, the type of the array that carries it, and how it is read from that."""
+
+    name: str
+    type: str
+    json: bool = False
+
+    @property
+    def read(self) -> str:
+        """The expression that gives the column from the unnested arrays `new`."""
+        return f"new.{self.name}::jsonb" if self.json else f"new.{self.name}"
+
+
+@cache
+def columns_of(shape: type[Row]) -> tuple[Column, ...]:
+    """Read a row type's columns from its annotations."""
+    hints = get_type_hints(shape)
+    return tuple(_column(name, hints[name]) for name in shape._fields)  # pyright: ignore[reportAttributeAccessIssue]  # a named tuple
+
+
+def insert_sql(table: str, shape: type[Row], placeholders: Sequence[str]) -> str:
+    """Write the statement that inserts rows given as one array per column."""
+    columns = columns_of(shape)
+    return (
+        f"INSERT INTO {table} ({', '.join(column.name for column in columns)}) "  # noqa: S608  # names from our own row types
+        f"SELECT {', '.join(column.read for column in columns)} FROM {_unnest(columns, placeholders)}"
+    )
+
+
+def update_sql(
+    table: str,
+    shape: type[Row],
+    placeholders: Sequence[str],
+    *,
+    key: Sequence[str],
+    mutable: Sequence[str],
+) -> str:
+    """Write the statement that updates rows given as one array per key and mutable column."""
+    by_name = {column.name: column for column in columns_of(shape)}
+    columns = [by_name[name] for name in (*key, *mutable)]
+    settings = ", ".join(f"{name} = {by_name[name].read}" for name in mutable)
+    matches = " AND ".join(f"{table}.{name} = new.{name}" for name in key)
+    return f"UPDATE {table} SET {settings} FROM {_unnest(columns, placeholders)} WHERE {matches}"  # noqa: S608  # names from our own row types
+
+
+def transposed(shape: type[Row], rows: Sequence[Row]) -> list[list[Any]]:
+    """Turn rows into one list per column."""
+    if not rows:
+        return [[] for _ in columns_of(shape)]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _unnest(columns: Sequence[Column], placeholders: Sequence[str]) -> str:
+    """Write the FROM item that turns one array per column back into rows named `new`."""
+    arrays = ", ".join(
+        f"CAST({placeholder} AS {column.type}[])"
+        for column, placeholder in zip(columns, placeholders, strict=True)
+    )
+    return f"unnest({arrays}) AS new ({', '.join(column.name for column in columns)})"
+
+
+def _column(name: str, hint: Any) -> Column:
+    if hint is Json:
+        return Column(name, "text", json=True)
+    if isinstance(hint, NewType):
+        return _column(name, hint.__supertype__)
+    if get_origin(hint) in (Union, UnionType):
+        (inner,) = [argument for argument in get_args(hint) if argument is not NoneType]
+        return _column(name, inner)
+    if name == "merchant_no":
+        # The book's number is 32 bits wide in every table, and so in every index.
+        return Column(name, "integer")
+    for kind, sql_type in _SCALARS:
+        if issubclass(hint, kind):
+            return Column(name, sql_type)
+    raise TypeError(f"column {name}: no Postgres type for {hint}")

@@ -1,0 +1,89 @@
+"""The hash chain: each entry's hash covers the entry and the hash before it.
+
+    chain_hash(n) = SHA-256(chain_hash(n - 1) || text of entry n)
+
+The text is the entry's fields joined by `|`: integers in decimal, ids as 32 hex digits, times
+as microseconds since 1970-01-01 UTC, hashes in hex, nothing for what is absent. So anyone can
+compute it again, in any language. What lies behind an entry (a statement line, a card's terms)
+enters as `content_hash`, the SHA-256 of such a text; personal and free text enters that only as
+a salted commitment, so that it can be erased and the chain stays whole (DOMAIN §7).
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from app.ledger.rows import Fact, Transfer
+
+Content = str | int | bytes | UUID | datetime | date | None
+
+NO_CONTENT: Final = sha256(b"").digest()
+"""The content hash of an entry that has nothing behind it."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def genesis(merchant_no: int) -> bytes:
+    """Give the hash before a merchant's first entry."""
+    return sha256(f"anxin|{merchant_no}".encode()).digest()
+
+
+def microseconds(at: datetime) -> int:
+    """Say a time as microseconds since 1970-01-01 UTC."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def content_hash(fields: Iterable[Content]) -> bytes:
+    """Hash what lies behind an entry."""
+    return sha256("|".join([_text(field) for field in fields]).encode()).digest()
+
+
+def commitment(salt: bytes, text: str) -> bytes:
+    """Commit to a text without revealing it; without the salt it cannot be guessed."""
+    return sha256(salt + text.encode()).digest()
+
+
+def after_transfer(previous: bytes, row: Transfer) -> bytes:
+    """Chain a transfer to the entry before it; `row.chain_hash` does not enter."""
+    return sha256(
+        previous
+        + (
+            f"{row.merchant_no}|{row.seq}|{row.kind}|{row.debit_account_id.hex}"
+            f"|{row.credit_account_id.hex}|{row.amount}|{row.debit_balance}|{row.credit_balance}"
+            f"|{row.debit_version}|{row.credit_version}|{row.subject_id.hex}"
+            f"|{'' if row.corrects_seq is None else row.corrects_seq}|{row.content_hash.hex()}"
+            f"|{microseconds(row.effective_at)}|{microseconds(row.recorded_at)}"
+        ).encode()
+    ).digest()
+
+
+def after_fact(previous: bytes, row: Fact) -> bytes:
+    """Chain a fact to the entry before it; `row.chain_hash` does not enter."""
+    return sha256(
+        previous
+        + (
+            f"{row.merchant_no}|{row.seq}|{row.kind}|{row.subject_id.hex}|{row.content_hash.hex()}"
+            f"|{microseconds(row.effective_at)}|{microseconds(row.recorded_at)}"
+        ).encode()
+    ).digest()
+
+
+def _text(field: Content) -> str:
+    match field:
+        case None:
+            return ""
+        case str():
+            return field
+        case int():
+            return str(int(field))
+        case bytes():
+            return field.hex()
+        case UUID():
+            return field.hex
+        case datetime():
+            return str(microseconds(field))
+        case date():
+            return field.isoformat()

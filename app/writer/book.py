@@ -1,0 +1,160 @@
+"""One merchant's rows as a batch sees them: as loaded, with what earlier commands left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from app.db.rows import Row
+from app.ledger.chart import AccountType, account_id
+from app.ledger.posting import append
+from app.ledger.rows import Account, BookHead, Fact, Transfer
+from app.money import Fen
+from app.writer.requests import StoredRequest
+from app.writer.tables import Index, Lookup, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from app.writer.commands import Decision
+
+RowT = TypeVar("RowT", bound=Row)
+
+ACCOUNTS: Final = Table("account", Account, ("account_id",), ("balance", "version"))
+TRANSFERS: Final = Table("transfer", Transfer, ("seq",))
+FACTS: Final = Table("fact", Fact, ("seq",))
+STORED_REQUESTS: Final = Table("stored_request", StoredRequest, ("request_id",))
+
+REQUEST_BY_ID: Final = Lookup(
+    "request_by_id",
+    STORED_REQUESTS,
+    ("uuid",),
+    "JOIN stored_request ON stored_request.merchant_no = need.merchant_no"
+    " AND stored_request.request_id = need.v1",
+)
+ACCOUNT_BY_ID: Final = Lookup(
+    "account_by_id",
+    ACCOUNTS,
+    ("uuid",),
+    "JOIN account ON account.merchant_no = need.merchant_no AND account.account_id = need.v1",
+)
+
+ENGINE_TABLES: Final[tuple[Table[Any], ...]] = (ACCOUNTS, TRANSFERS, FACTS, STORED_REQUESTS)
+ENGINE_LOOKUPS: Final[tuple[Lookup[Any], ...]] = (REQUEST_BY_ID, ACCOUNT_BY_ID)
+
+
+class Schema:
+    """The tables and indexes that decisions use, found by the type of a row."""
+
+    def __init__(self, tables: Iterable[Table[Any]], indexes: Iterable[Index[Any]]) -> None:
+        """Register them; a row type belongs to one table."""
+        self.tables = (*ENGINE_TABLES, *tables)
+        self.table_of: Mapping[type[Row], Table[Any]] = {
+            table.shape: table for table in self.tables
+        }
+        if len(self.table_of) != len(self.tables):
+            raise ValueError("two tables share a row type")
+        self.indexes_of: dict[Table[Any], list[Index[Any]]] = {table: [] for table in self.tables}
+        for index in indexes:
+            self.indexes_of[index.table].append(index)
+
+
+class Book:
+    """A locked book. Decisions read it; only the engine changes it, after each decision."""
+
+    def __init__(self, head: BookHead, schema: Schema) -> None:
+        """Start from the head as it was locked."""
+        self.head = head
+        self._schema = schema
+        self._rows: dict[Table[Any], dict[Any, Row]] = {}
+        self._groups: dict[Index[Any], dict[Any, dict[Any, Row]]] = {}
+        self.inserted: dict[Table[Any], dict[Any, Row]] = {}
+        self.updated: dict[Table[Any], dict[Any, Row]] = {}
+
+    # What decisions read.
+
+    @property
+    def merchant_no(self) -> int:
+        """Whose book it is."""
+        return self.head.merchant_no
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next entry gets."""
+        return self.head.seq + 1
+
+    def find(self, table: Table[RowT], key: object) -> RowT | None:
+        """Find a row by its key beside merchant_no, among what the command asked for."""
+        return cast("RowT | None", self._rows.get(table, {}).get(key))
+
+    def group(self, index: Index[RowT], value: object) -> list[RowT]:
+        """Find all loaded rows with this value of an index."""
+        return cast("list[RowT]", list(self._groups.get(index, {}).get(value, {}).values()))
+
+    def own(self, kind: AccountType) -> UUID:
+        """Name one of the merchant's own accounts."""
+        return account_id(self.merchant_no, kind)
+
+    def balance(self, account: UUID) -> Fen:
+        """Give an account's balance; the command must have asked for the account."""
+        return cast("Account", self._rows[ACCOUNTS][account]).balance
+
+    # What the engine does.
+
+    def load(self, table: Table[Any], row: Row) -> None:
+        """Take in a row as it lies in the database."""
+        self._set(table, table.key_of(row), row)
+
+    def apply(self, decision: Decision[Any], at: datetime) -> None:
+        """Let a decision take effect for the commands after it.
+
+        Raises:
+            FloorBroken: Its postings would break a floor; the book is as it was.
+        """
+        opened = {row.account_id: row for row in decision.rows if isinstance(row, Account)}
+        head = next((row for row in decision.rows if isinstance(row, BookHead)), self.head)
+        known = cast("Mapping[UUID, Account]", self._rows.get(ACCOUNTS, {}))
+        appended = append(head, {**known, **opened} if opened else known, decision.entries, at)
+        self.head = appended.head
+        for row in decision.rows:
+            if not isinstance(row, BookHead):
+                self._put(row)
+        for rows in (appended.accounts.values(), appended.transfers, appended.facts):
+            self.put_all(rows)
+
+    def put_all(self, rows: Iterable[Row]) -> None:
+        """Take in rows that the batch writes."""
+        for row in rows:
+            self._put(row)
+
+    def _put(self, row: Row) -> None:
+        table = self._schema.table_of[type(row)]
+        key = table.key_of(row)
+        inserted = self.inserted.setdefault(table, {})
+        if key in inserted or key not in self._rows.get(table, {}):
+            inserted[key] = row
+        else:
+            self.updated.setdefault(table, {})[key] = row
+        self._set(table, key, row)
+
+    def _set(self, table: Table[Any], key: object, row: Row) -> None:
+        rows = self._rows.setdefault(table, {})
+        before = rows.get(key)
+        rows[key] = row
+        for index in self._schema.indexes_of[table]:
+            groups = self._groups.setdefault(index, {})
+            if before is not None:
+                groups[index.value_of(before)].pop(key, None)
+            groups.setdefault(index.value_of(row), {})[key] = row
+
+
+def changes_of(books: Sequence[Book]) -> dict[tuple[Table[Any], bool], list[Row]]:
+    """Collect what a batch writes: rows to insert (False) and to update (True), per table."""
+    collected: dict[tuple[Table[Any], bool], list[Row]] = {}
+    for book in books:
+        for update, by_table in ((False, book.inserted), (True, book.updated)):
+            for table, rows in by_table.items():
+                if rows:
+                    collected.setdefault((table, update), []).extend(rows.values())
+    return collected

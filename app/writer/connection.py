@@ -1,0 +1,65 @@
+"""A lane's connection: plain asyncpg, made anew after every break."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+_CONNECT_TIMEOUT_SECONDS: Final = 3.0
+_COMMAND_TIMEOUT_SECONDS: Final = 8.0
+
+_SERVER_SETTINGS: Final = {
+    "application_name": "anxin-writer",
+    "timezone": "UTC",
+    "jit": "off",
+    # A book that another process holds is waited for this long, then tried again.
+    "lock_timeout": "2s",
+    "statement_timeout": "8s",
+    "idle_in_transaction_session_timeout": "15s",
+    # Every join starts from a few keys and ends at an index. The planner cannot know how few,
+    # and with a bad guess reads whole tables; a generic plan also saves planning each batch.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+}
+
+
+class Lane:
+    """One connection to the database with the opening function made in it."""
+
+    def __init__(self, dsn: str, create_opening: str) -> None:
+        """Prepare; connecting is for the first use."""
+        self._dsn = dsn
+        self._create_opening = create_opening
+        self._connection: asyncpg.Connection | None = None
+
+    async def connection(self) -> asyncpg.Connection:
+        """Give the connection, connecting where there is none.
+
+        Raises:
+            OSError, asyncpg.PostgresError, TimeoutError: The database cannot be reached.
+        """
+        if self._connection is None or self._connection.is_closed():
+            connection = await asyncpg.connect(
+                self._dsn,
+                timeout=_CONNECT_TIMEOUT_SECONDS,
+                command_timeout=_COMMAND_TIMEOUT_SECONDS,
+                server_settings=_SERVER_SETTINGS,
+            )
+            await connection.execute(self._create_opening)
+            self._connection = connection
+        return self._connection
+
+    def abandon(self) -> None:
+        """Drop a connection whose state is not known."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def close(self) -> None:
+        """Close in good order."""
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close(timeout=_CONNECT_TIMEOUT_SECONDS)
+        self._connection = None

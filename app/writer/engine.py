@@ -1,0 +1,281 @@
+"""The writer: gathers commands while a commit is in flight and runs them as one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from app.errors import DatabaseUnavailable, Overloaded
+from app.writer.batch import BatchFailed, BatchRunner, BatchUnknown, Job
+from app.writer.book import ENGINE_LOOKUPS, Schema
+from app.writer.commands import AnyPlan, Command, Outcome
+from app.writer.connection import Lane
+from app.writer.tables import Index, Lookup, OpeningSql, Table
+
+ResultT = TypeVar("ResultT")
+log = structlog.get_logger()
+
+SKIPS_MAX: Final = 5
+"""After this many skips of a busy book, a batch waits for that book alone."""
+
+ATTEMPTS_MAX: Final = 5
+RETRY_PAUSE_SECONDS: Final = 0.1
+"""How often and after what pause a batch is tried again that the database could not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterLimits:
+    """How much the writer takes on."""
+
+    lanes: int = 2
+    batch_max: int = 512
+    queue_max: int = 8192
+    timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchObserved:
+    """What one batch did, for the metrics."""
+
+    size: int
+    queued: int
+    seconds: float
+    commit_seconds: float
+
+
+@dataclass(slots=True)
+class Queue:
+    """Waiting jobs by book: a book's jobs keep their order, and one lane has a book at a time."""
+
+    size: int = 0
+    _waiting: dict[int, deque[Job]] = field(default_factory=dict[int, "deque[Job]"])
+    _ready: deque[int] = field(default_factory=deque[int])
+    _busy: set[int] = field(default_factory=set[int])
+
+    def add(self, job: Job) -> None:
+        """Put a job behind the others of its book."""
+        no = job.command.merchant_no
+        jobs = self._waiting.get(no)
+        if jobs is None:
+            jobs = self._waiting[no] = deque()
+            if no not in self._busy:
+                self._ready.append(no)
+        jobs.append(job)
+        self.size += 1
+
+    def take(self, most: int) -> list[Job]:
+        """Take the jobs of books that no lane has, book by book, and keep those books."""
+        taken: list[Job] = []
+        while self._ready and len(taken) < most:
+            no = self._ready.popleft()
+            self._busy.add(no)
+            jobs = self._waiting.pop(no)
+            room = most - len(taken)
+            if len(jobs) > room:
+                self._waiting[no] = deque(list(jobs)[room:])
+                jobs = deque(list(jobs)[:room])
+            taken.extend(jobs)
+        self.size -= len(taken)
+        return taken
+
+    def give_back(self, nos: Iterable[int], unfinished: Sequence[Job]) -> None:
+        """Free books; jobs that were not done go to the head of their books, in their order."""
+        for job in reversed(unfinished):
+            self._waiting.setdefault(job.command.merchant_no, deque()).appendleft(job)
+            self.size += 1
+        for no in nos:
+            self._busy.discard(no)
+        # Books that were skipped come first again.
+        skipped = list(dict.fromkeys(job.command.merchant_no for job in unfinished))
+        self._ready.extendleft(reversed(skipped))
+        self._ready.extend(no for no in nos if no in self._waiting and no not in skipped)
+
+    def drop_all(self) -> list[Job]:
+        """Take everything out."""
+        jobs = [job for waiting in self._waiting.values() for job in waiting]
+        self._waiting.clear()
+        self._ready.clear()
+        self.size = 0
+        return jobs
+
+
+class Writer:
+    """Carries out commands; the only way by which card money moves.
+
+    Nothing that correctness needs lives here: a second writer in another process is kept apart
+    by the books' locks, and what was answered is stored with its effect.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        tables: Iterable[Table[Any]],
+        indexes: Iterable[Index[Any]],
+        lookups: Iterable[Lookup[Any]],
+        plans: Iterable[AnyPlan],
+        limits: WriterLimits | None = None,
+        observe: Callable[[BatchObserved], None] = lambda _: None,
+    ) -> None:
+        """Put the engine together.
+
+        Raises:
+            ValueError: Two plans for one command, or a lookup of a table that is not there.
+        """
+        self._limits = limits or WriterLimits()
+        self._schema = Schema(tables, indexes)
+        all_lookups = (*ENGINE_LOOKUPS, *lookups)
+        unknown = {lookup.table.name for lookup in all_lookups} - {
+            table.name for table in self._schema.tables
+        }
+        if unknown:
+            raise ValueError(f"lookups of unknown tables: {sorted(unknown)}")
+        self._plans: dict[type[Any], AnyPlan] = {}
+        for plan in plans:
+            if plan.command in self._plans:
+                raise ValueError(f"two plans for {plan.command.__name__}")
+            self._plans[plan.command] = plan
+        self._runner = BatchRunner(self._schema, OpeningSql(all_lookups), self._plans)
+        self._dsn = dsn
+        self._observe = observe
+        self._queue = Queue()
+        self._arrived = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open = False
+
+    @property
+    def queued(self) -> int:
+        """How many commands wait."""
+        return self._queue.size
+
+    async def start(self) -> None:
+        """Start the lanes; each connects when it is first needed and again after a break."""
+        self._open = True
+        for number in range(self._limits.lanes):
+            lane = Lane(self._dsn, self._runner.opening.create)
+            self._tasks.append(asyncio.create_task(self._run(lane), name=f"writer-lane-{number}"))
+
+    async def stop(self) -> None:
+        """Finish what is in flight, refuse what waits, close the lanes."""
+        self._open = False
+        for job in self._queue.drop_all():
+            job.fail(Overloaded())
+        self._arrived.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def submit(self, command: Command) -> Outcome[Any]:
+        """Carry out a command; returns after its commit.
+
+        A retry under the same idempotency key gives the stored outcome.
+
+        Raises:
+            DatabaseUnavailable: The database is gone; whether it took effect is unknown.
+            DomainError: The command was refused; nothing has changed.
+            Overloaded: Too much is waiting; nothing was done.
+        """
+        if not self._open or self._queue.size >= self._limits.queue_max:
+            raise Overloaded
+        job = Job(command, self._plans[type(command)], asyncio.get_running_loop().create_future())
+        self._queue.add(job)
+        self._arrived.set()
+        try:
+            async with asyncio.timeout(self._limits.timeout_seconds):
+                return await job.future
+        except TimeoutError:
+            raise DatabaseUnavailable from None
+
+    async def _run(self, lane: Lane) -> None:
+        while self._open:
+            jobs = self._queue.take(self._limits.batch_max)
+            if not jobs:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            nos = list(dict.fromkeys(job.command.merchant_no for job in jobs))
+            unfinished: Sequence[Job] = ()
+            try:
+                unfinished = await self._batch(lane, jobs)
+            except Exception as error:  # noqa: BLE001  # the outermost loop: a lane must live on
+                log.exception("batch.crashed")
+                for job in jobs:
+                    job.fail(error)
+            finally:
+                self._queue.give_back(nos, unfinished)
+                # The other lane may have found these books busy and gone to sleep.
+                self._arrived.set()
+        await lane.close()
+
+    async def _batch(self, lane: Lane, jobs: list[Job]) -> Sequence[Job]:
+        """Run a batch to its end; give the jobs whose books another process had."""
+        started = perf_counter()
+        wait = any(job.skips >= SKIPS_MAX for job in jobs)
+        if wait:
+            # Wait for one long-skipped book alone, so that no lock is held meanwhile.
+            first = next(job for job in jobs if job.skips >= SKIPS_MAX).command.merchant_no
+            rest = [job for job in jobs if job.command.merchant_no != first]
+            jobs = [job for job in jobs if job.command.merchant_no == first]
+        else:
+            rest = []
+        try:
+            done = await self._runner.run(lane, jobs, wait=wait)
+        except BatchUnknown as unknown:
+            return [*await self._resolve(lane, jobs, unknown), *rest]
+        except BatchFailed as failed:
+            return [*await self._failed(lane, jobs, failed), *rest]
+        self._observe(
+            BatchObserved(
+                len(jobs) - len(done.skipped),
+                self._queue.size,
+                perf_counter() - started,
+                done.commit_seconds,
+            )
+        )
+        return [*done.skipped, *rest]
+
+    async def _resolve(
+        self, lane: Lane, jobs: Sequence[Job], unknown: BatchUnknown
+    ) -> Sequence[Job]:
+        """Find out whether a batch was committed whose answer was lost."""
+        try:
+            committed = await self._runner.was_committed(
+                lane, unknown.batch_id, [job.command.merchant_no for job in jobs]
+            )
+        except BatchUnknown:
+            for job in jobs:
+                job.fail(DatabaseUnavailable())
+            return ()
+        log.warning("batch.resolved", batch_id=str(unknown.batch_id), committed=committed)
+        if not committed:
+            return list(jobs)
+        for settle in unknown.settlements:
+            settle()
+        return ()
+
+    async def _failed(self, lane: Lane, jobs: Sequence[Job], failed: BatchFailed) -> Sequence[Job]:
+        """Try again what may succeed on another try; else find the one command that cannot."""
+        if failed.retryable:
+            return await self._again(jobs)
+        if len(jobs) > 1:
+            # One poisoned command must not fail the others: each alone, in their order.
+            return [job for one in jobs for job in await self._batch(lane, [one])]
+        log.error("command.failed", command=jobs[0].name, exc_info=failed.__cause__)
+        jobs[0].fail(failed.__cause__ or failed)
+        return ()
+
+    async def _again(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        kept: list[Job] = []
+        for job in jobs:
+            job.attempts += 1
+            if job.attempts > ATTEMPTS_MAX:
+                job.fail(DatabaseUnavailable())
+            else:
+                kept.append(job)
+        await asyncio.sleep(RETRY_PAUSE_SECONDS)
+        return kept

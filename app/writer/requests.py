@@ -1,0 +1,124 @@
+"""Stored requests: what was answered under an idempotency key, kept with its effect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple, cast
+from uuid import UUID
+
+from app.db.rows import Json
+from app.errors import IdempotencyKeyReused, StoredRefusal
+
+if TYPE_CHECKING:
+    from app.db.engine import Transaction
+    from app.errors import DomainError
+
+
+class StoredRequest(NamedTuple):
+    """What a request did: the thing it made or changed, or the refusal it got."""
+
+    merchant_no: int
+    request_id: UUID
+    fingerprint: bytes
+    command: str
+    subject_id: UUID | None
+    refusal: str | None
+    facts: Json | None
+    created_at: datetime
+
+    def read_facts(self) -> Mapping[str, object]:
+        """Give what of the answer later events may have changed since."""
+        return {} if self.facts is None else cast("Mapping[str, object]", json.loads(self.facts))
+
+    def raise_refusal(self) -> None:
+        """Refuse again what was refused then.
+
+        Raises:
+            StoredRefusal: The request was refused.
+        """
+        if self.refusal is not None:
+            facts = self.read_facts()
+            members = cast("Mapping[str, object]", facts["members"])
+            raise StoredRefusal(self.refusal, str(facts["detail"]), members)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """An idempotency key in its scope, and what was asked under it."""
+
+    request_id: UUID
+    fingerprint: bytes
+
+    @staticmethod
+    def of(*, tenant: str, key: str, fingerprint: bytes) -> RequestKey:
+        """Scope a key to its tenant: the same key of two tenants names two requests."""
+        digest = sha256(f"{tenant}\n{key}".encode()).digest()
+        return RequestKey(UUID(bytes=digest[:16]), fingerprint)
+
+
+def refusal_of(
+    key: RequestKey, *, merchant_no: int, command: str, error: DomainError, at: datetime
+) -> StoredRequest:
+    """Keep a refusal, so that a late retry of the same request cannot take effect."""
+    facts = json.dumps({"detail": error.detail, "members": error.members}, ensure_ascii=False)
+    return StoredRequest(
+        merchant_no, key.request_id, key.fingerprint, command, None, error.code, Json(facts), at
+    )
+
+
+async def claim(
+    tx: Transaction, merchant_no: int, key: RequestKey | None
+) -> Mapping[str, object] | None:
+    """Look, for a call that owns its transaction, whether the request was answered before.
+
+    Equal requests at the same time wait here for each other. Gives the stored answer, or None
+    where the caller now does the work and ends with `keep`.
+
+    Raises:
+        IdempotencyKeyReused: The key was used for another request.
+    """
+    if key is None:
+        return None
+    await tx.execute(
+        "SELECT pg_advisory_xact_lock(:lock)",
+        lock=int.from_bytes(key.request_id.bytes[:8], "big", signed=True),
+    )
+    stored = await tx.fetch_one(
+        StoredRequest,
+        """
+        SELECT merchant_no, request_id, fingerprint, command, subject_id, refusal,
+               facts::text AS facts, created_at
+        FROM stored_request WHERE merchant_no = :no AND request_id = :id
+        """.replace("::", r"\:\:"),
+        no=merchant_no,
+        id=key.request_id,
+    )
+    if stored is None:
+        return None
+    if stored.fingerprint != key.fingerprint:
+        raise IdempotencyKeyReused
+    return stored.read_facts()
+
+
+async def keep(
+    tx: Transaction,
+    merchant_no: int,
+    key: RequestKey | None,
+    *,
+    command: str,
+    subject_id: UUID | None,
+    answer: Mapping[str, object],
+) -> None:
+    """Store the answer of a call that owns its transaction; leave its secrets out."""
+    if key is None:
+        return
+    facts = Json(json.dumps(answer, ensure_ascii=False, default=str))
+    row = StoredRequest(
+        merchant_no, key.request_id, key.fingerprint, command, subject_id, None, facts,
+        await tx.now(),
+    )  # fmt: skip
+    await tx.insert("stored_request", StoredRequest, [row])
