@@ -1,8 +1,9 @@
 """The one catalogue of refusals and their statuses, and RFC 9457 problems made from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -58,6 +59,9 @@ _RETRY_AFTER_SECONDS: Final[Mapping[str, int]] = {
 
 # After these the rest of the body may still be on its way, so the connection cannot be used again.
 _CLOSING: Final = frozenset({"body_too_large", "headers_too_large", "request_timed_out"})
+
+_ERRORS_MAX: Final = 100
+"""Wrong fields named in one answer; a body of thousands must not make an answer of thousands."""
 
 _NOT_MEMBERS: Final = frozenset({"code", "detail", "members"})
 
@@ -216,15 +220,15 @@ def pointer_of(path: tuple[int | str, ...]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
-def field_errors(errors: list[dict[str, object]], *, within: tuple[str, ...] = ()) -> list[FieldError]:
+def field_errors(errors: Iterable[Mapping[str, object]]) -> list[FieldError]:
     """Turn pydantic's errors into the contract's, without echoing any value.
 
     Unknown names come from the caller, so they are cut to a sane length.
     """
     found: list[FieldError] = []
-    for error in errors[:100]:
+    for error in islice(errors, _ERRORS_MAX):
         location = error["loc"]
         assert isinstance(location, tuple)
         steps = tuple(step if isinstance(step, int) else str(step)[:100] for step in location)
-        found.append(FieldError(pointer_of((*within, *steps)), str(error["msg"])[:300]))
+        found.append(FieldError(pointer_of(steps), str(error["msg"])[:300]))
     return found

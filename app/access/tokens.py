@@ -1,0 +1,228 @@
+"""Consumers' tokens: JWTs of configured issuers, and the sandbox's own issuer.
+
+A token proves who the consumer is, and a confirmation rests on it. So the algorithm comes
+from our configuration and must fit the key's type; the token only may agree with it.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, time
+from typing import Final, cast
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry, extract_compact
+
+from app.access.principals import ConsumerPrincipal, consumer_of
+from app.errors import Unauthenticated
+from app.settings import SANDBOX_ISSUER, Issuer
+
+TOKEN_LENGTH_MAX: Final = 8_192
+SANDBOX_AUDIENCE: Final = "anxin"
+SANDBOX_TOKEN_SECONDS: Final = 24 * 60 * 60
+
+_SUBJECT_LENGTH_MAX: Final = 255
+_SKEW_SECONDS: Final = 5
+_REMEMBERED_MAX: Final = 20_000
+_RELOAD_EVERY_SECONDS: Final = 10.0
+_ISSUER_FILE: Final = "sandbox-issuer.json"
+
+_Key = OKPKey | ECKey | RSAKey
+_CURVE_OF_ALGORITHM: Final[Mapping[str, tuple[type[_Key], str | None]]] = {
+    "EdDSA": (OKPKey, "Ed25519"),
+    "ES256": (ECKey, "P-256"),
+    "RS256": (RSAKey, None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    principal: ConsumerPrincipal
+    not_before: float
+    expires_at: float
+
+
+class _IssuerKeys:
+    """The keys of one issuer; a file is read again, not too often, for an unknown key id."""
+
+    def __init__(self, issuer: Issuer, clock: Callable[[], float]) -> None:
+        self.issuer = issuer
+        self._clock = clock
+        self._loaded_at = clock()
+        self._keys = _load(issuer)
+
+    def find(self, key_id: str | None, algorithm: str) -> _Key:
+        """Find the key that a token names, if it fits the algorithm.
+
+        Raises:
+            Unauthenticated: The issuer has no such key.
+        """
+        found = self._fitting(key_id, algorithm)
+        due = self._clock() - self._loaded_at > _RELOAD_EVERY_SECONDS
+        if not found and self.issuer.jwks_file is not None and due:
+            self._keys, self._loaded_at = _load(self.issuer), self._clock()
+            found = self._fitting(key_id, algorithm)
+        if len(found) != 1:
+            raise Unauthenticated
+        return found[0]
+
+    def _fitting(self, key_id: str | None, algorithm: str) -> list[_Key]:
+        kind, curve = _CURVE_OF_ALGORITHM[algorithm]
+        return [
+            key
+            for key in self._keys
+            if isinstance(key, kind)
+            and (curve is None or key.as_dict(private=False).get("crv") == curve)
+            and key.get("alg") in {None, algorithm}
+            and key.get("use") in {None, "sig"}
+            and key_id in {None, key.kid}
+        ]
+
+
+class TokenVerifier:
+    """Checks tokens; one that was checked is remembered until it expires."""
+
+    def __init__(self, issuers: Sequence[Issuer], clock: Callable[[], float] = monotonic) -> None:
+        """Trust these issuers and no others."""
+        self._issuers = {issuer.issuer: _IssuerKeys(issuer, clock) for issuer in issuers}
+        self._verified: dict[str, _Verified] = {}
+
+    def authenticate(self, token: str) -> ConsumerPrincipal:
+        """Say whose token this is.
+
+        Raises:
+            Unauthenticated: It is not a valid token of a configured issuer for this service.
+        """
+        verified = self._verified.get(token)
+        if verified is None:
+            verified = self._verify(token)
+            if len(self._verified) >= _REMEMBERED_MAX:
+                self._verified.clear()
+            self._verified[token] = verified
+        now = time()
+        if not verified.not_before - _SKEW_SECONDS <= now < verified.expires_at:
+            self._verified.pop(token, None)
+            raise Unauthenticated
+        return verified.principal
+
+    def _verify(self, token: str) -> _Verified:
+        if len(token) > TOKEN_LENGTH_MAX:
+            raise Unauthenticated
+        try:
+            unverified = extract_compact(token.encode())
+            keys = self._issuer_named_in(unverified.payload)
+            header = unverified.headers()
+            algorithm = header.get("alg")
+            if algorithm not in keys.issuer.algorithms:
+                raise Unauthenticated
+            key = keys.find(_text_or_none(header.get("kid")), algorithm)
+            registry = JWSRegistry(algorithms=[algorithm])
+            claims = jwt.decode(token, key, algorithms=[algorithm], registry=registry).claims
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            # What a hostile token breaks in a parser is, for its sender, an invalid token.
+            raise Unauthenticated from error
+        return _checked(claims, keys.issuer)
+
+    def _issuer_named_in(self, payload: bytes) -> _IssuerKeys:
+        """Choose by the unverified `iss` whose keys to try; the signature then proves it."""
+        claims: object = json.loads(payload)
+        name = cast("Mapping[str, object]", claims).get("iss") if isinstance(claims, dict) else None
+        keys = self._issuers.get(name) if isinstance(name, str) else None
+        if keys is None:
+            raise Unauthenticated
+        return keys
+
+
+def _checked(claims: Mapping[str, object], issuer: Issuer) -> _Verified:
+    audience, subject = claims.get("aud"), claims.get("sub")
+    expires_at, not_before = claims.get("exp"), claims.get("nbf", 0)
+    audiences = cast("list[object]", audience) if isinstance(audience, list) else [audience]
+    if (
+        claims.get("iss") != issuer.issuer
+        or issuer.audience not in audiences
+        or not isinstance(subject, str)
+        or not 1 <= len(subject) <= _SUBJECT_LENGTH_MAX
+        or not subject.isprintable()
+        or not _is_number(expires_at)
+        or not _is_number(not_before)
+    ):
+        raise Unauthenticated
+    return _Verified(
+        ConsumerPrincipal(consumer_of(issuer.issuer, subject), subject, issuer.issuer),
+        float(cast("float", not_before)),
+        float(cast("float", expires_at)),
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text_or_none(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise Unauthenticated
+
+
+def _load(issuer: Issuer) -> list[_Key]:
+    if issuer.jwks_file is not None:
+        jwks: object = json.loads(issuer.jwks_file.read_text())
+    else:
+        jwks = issuer.jwks
+    keys = KeySet.import_key_set(jwks).keys  # pyright: ignore[reportArgumentType]
+    return [key for key in keys if isinstance(key, OKPKey | ECKey | RSAKey)]
+
+
+class LocalIssuer:
+    """The sandbox's issuer, whose key lies in the data folder. Production refuses it."""
+
+    def __init__(self, key: OKPKey) -> None:
+        """Sign with this key."""
+        self._key = key
+
+    @staticmethod
+    def of(data: Path) -> "LocalIssuer":
+        """Open the issuer of a data folder, and make its key the first time."""
+        path = data / _ISSUER_FILE
+        try:
+            return LocalIssuer(OKPKey.import_key(json.loads(path.read_text())))
+        except FileNotFoundError:
+            key = OKPKey.generate_key("Ed25519", {"kid": "sandbox", "use": "sig"}, private=True)
+        data.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            # Another process was first: its key is the one.
+            return LocalIssuer.of(data)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(key.as_dict(private=True), file)
+        return LocalIssuer(key)
+
+    @property
+    def issuer(self) -> Issuer:
+        """The issuer as a token verifier trusts it."""
+        jwks = {"keys": [self._key.as_dict(private=False)]}
+        return Issuer(
+            issuer=SANDBOX_ISSUER,
+            audience=SANDBOX_AUDIENCE,
+            algorithms=("EdDSA",),
+            jwks=jwks,  # pyright: ignore[reportArgumentType]
+        )
+
+    def mint(self, consumer_id: str, *, seconds: int = SANDBOX_TOKEN_SECONDS) -> str:
+        """Make a token for a consumer; it expires by real time, after a day."""
+        now = int(time())
+        claims: dict[str, object] = {
+            "iss": SANDBOX_ISSUER,
+            "aud": SANDBOX_AUDIENCE,
+            "sub": consumer_id,
+            "nbf": now,
+            "iat": now,
+            "exp": now + seconds,
+        }
+        header = {"alg": "EdDSA", "kid": "sandbox"}
+        return jwt.encode(header, claims, self._key, algorithms=["EdDSA"])

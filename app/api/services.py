@@ -1,0 +1,39 @@
+"""What a process holds for all its requests; made by `main` when it starts."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.access.keys import KeyRing
+from app.access.tokens import TokenVerifier
+from app.db.engine import Database
+from app.db.sealing import Sealer
+from app.policies.domain import Policies
+from app.settings import Settings
+from app.writer.engine import Writer
+
+
+class Signer(Protocol):
+    """Signs files and checkpoints with the service's Ed25519 key."""
+
+    @property
+    def key_id(self) -> str:
+        """Name the key, as `/.well-known/anxin-keys.json` publishes it."""
+        ...
+
+    def sign(self, content: bytes) -> bytes:
+        """Give the detached signature of the bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The long-lived parts of one process."""
+
+    settings: Settings
+    policies: Policies
+    db: Database
+    writer: Writer
+    keys: KeyRing
+    tokens: TokenVerifier
+    signer: Signer
+    sealer: Sealer
