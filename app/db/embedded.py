@@ -106,6 +106,21 @@ def embedded_postgres(data: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @contextlib.contextmanager
+def exclusive(data: Path) -> Iterator[None]:
+    """Hold the data folder for this service alone, making it where it is not there.
+
+    Raises:
+        StartRefused: Another service runs on it, or it cannot be used.
+    """
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartRefused(f"The data folder {data} cannot be made: {error.strerror}.") from error
+    with _only_one(data / "lock", data):
+        yield
+
+
+@contextlib.contextmanager
 def _only_one(path: Path, data: Path) -> Iterator[None]:
     """Hold a lock that the kernel gives back however this process ends."""
     try:

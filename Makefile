@@ -1,0 +1,106 @@
+# Needs python3.11 or newer and make; everything else is set up in .venv.
+#   make run [PORT=8000] [DATA=.data]      everything on this machine, until Ctrl-C
+#   make test | check                      the tests | everything that must be green
+
+SUITABLE := import sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c '$(SUITABLE)' 2>/dev/null && { echo "$$python"; break; }; done)
+PORT ?= 8000
+DATA ?= .data
+export PORT DATA
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Older than the lock, it is set up again.
+STAMP := $(VENV)/.installed
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check format lint types imports migrations contract schema \
+	schema-check bench faults soak clean lock image-setup
+
+help:
+	@sed -n '1,3s/^# *//p' Makefile
+
+setup: $(STAMP)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@"$(PYTHON)" -c '$(SUITABLE)' || \
+		{ echo "Anxin needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
+		VIRTUAL_ENV=$(VENV) uv pip install --quiet --require-hashes -r requirements-dev.lock && \
+		VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable . ; \
+	else \
+		$(PYTHON) -m venv $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--require-hashes -r requirements-dev.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--no-deps --no-build-isolation --editable . ; \
+	fi
+	@touch $@
+
+run: $(STAMP)
+	@exec $(BIN)/anxin run
+
+demo: $(STAMP)
+	@exec $(BIN)/anxin demo
+
+test: $(STAMP)
+	$(BIN)/pytest -n $(WORKERS)
+
+check: lint types imports migrations schema-check contract test
+
+format: $(STAMP)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/hadolint Dockerfile
+
+types: $(STAMP)
+	$(BIN)/basedpyright
+
+imports: $(STAMP)
+	$(BIN)/lint-imports --no-cache
+
+migrations: $(STAMP)
+	$(BIN)/squawk migrations/versions/*.sql
+
+contract: $(STAMP)
+	$(BIN)/python -m openapi.export --check
+
+schema: $(STAMP)
+	$(BIN)/python -m migrations.dump
+
+schema-check: $(STAMP)
+	$(BIN)/python -m migrations.dump --check
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+faults: $(STAMP)
+	$(BIN)/pytest -m faults tests/faults
+
+soak: $(STAMP)
+	$(BIN)/python -m bench.soak
+
+# The locks hold hashes and no addresses: any index that serves the same bytes will do.
+LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
+	--no-header --quiet --python-version 3.11 --group build
+lock: $(STAMP)
+	PATH="$(BIN):$$PATH" $(LOCK) -o requirements.lock
+	PATH="$(BIN):$$PATH" $(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+
+# What the Dockerfile runs: the same set-up without what only tests need.
+image-setup:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --no-cache-dir --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --no-cache-dir --no-deps --no-build-isolation --editable .
+
+# The data folder holds a ledger: deleting it is never a side effect.
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

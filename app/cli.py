@@ -1,0 +1,42 @@
+"""The command line: `anxin --help`. A command is a module of `app/commands` and a line below."""
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from app.commands.migrate import migrate
+from app.commands.run import run
+from app.commands.seed import seed
+from app.commands.serve import serve
+from app.commands.worker import worker
+from app.settings import StartRefused
+
+
+class _Sentences(TyperGroup):
+    """Says a refusal as one sentence and exits with 1, where a traceback would bury it."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except StartRefused as refused:
+            Console(stderr=True, soft_wrap=True).print(f"anxin: {refused}", markup=False)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    name="anxin",
+    cls=_Sentences,
+    help="Anxin, the book of record for prepaid money.",
+    no_args_is_help=True,
+    # A pretty traceback shows local variables, and those hold keys and passwords.
+    pretty_exceptions_enable=False,
+)
+
+app.command()(run)
+app.command()(serve)
+app.command()(worker)
+app.command()(migrate)
+app.command()(seed)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""The subcommands of `anxin`, a module each; `app/cli.py` registers them."""

@@ -1,0 +1,14 @@
+"""`anxin worker`: the jobs that nobody calls for, such as expiry and the nightly files."""
+
+import asyncio
+
+from app.commands.starting import check_before_start, end_with_supervisor, prepared_settings
+from app.worker import work
+
+
+def worker() -> None:
+    """Run the jobs from a migrated database until told to stop."""
+    end_with_supervisor()
+    settings = prepared_settings()
+    check_before_start(settings)
+    asyncio.run(work(settings))
