@@ -163,6 +163,7 @@ class ApprovalRow(NamedTuple):
     created_at: datetime
 
 
+_APPROVALS: Final = "FROM approval"
 _APPROVAL_COLUMNS: Final = """
     approval_id, action, subject_id, CAST(request AS text) AS request, status, proposed_by,
     decided_by, CAST(result AS text) AS result, created_at
@@ -189,7 +190,7 @@ async def find_approval(tx: Transaction, approval_id: UUID) -> ApprovalRow | Non
     """Find an approval."""
     return await tx.fetch_one(
         ApprovalRow,
-        f"SELECT {_APPROVAL_COLUMNS} FROM approval WHERE approval_id = :id",
+        f"SELECT {_APPROVAL_COLUMNS} {_APPROVALS} WHERE approval_id = :id",
         id=approval_id,
     )
 
@@ -198,7 +199,7 @@ async def lock_approval(tx: Transaction, approval_id: UUID) -> ApprovalRow | Non
     """Find an approval and hold it to the end of the transaction: it is decided once."""
     return await tx.fetch_one(
         ApprovalRow,
-        f"SELECT {_APPROVAL_COLUMNS} FROM approval WHERE approval_id = :id FOR UPDATE",
+        f"SELECT {_APPROVAL_COLUMNS} {_APPROVALS} WHERE approval_id = :id FOR UPDATE",
         id=approval_id,
     )
 
@@ -210,7 +211,7 @@ async def list_approvals(
     return await tx.fetch(
         ApprovalRow,
         f"""
-        SELECT {_APPROVAL_COLUMNS} FROM approval
+        SELECT {_APPROVAL_COLUMNS} {_APPROVALS}
         WHERE (CAST(:after AS uuid) IS NULL OR approval_id < CAST(:after AS uuid))
           AND (CAST(:status AS text) IS NULL OR status = CAST(:status AS text))
         ORDER BY approval_id DESC LIMIT :limit

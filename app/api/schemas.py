@@ -109,7 +109,7 @@ BusinessDate = Annotated[
 
 
 def text(max_length: int, *, min_length: int = 1) -> StringConstraints:
-    """Bound a kept text, as in `Annotated[str, text(200)]`; Postgres cannot hold NUL."""
+    """Bound a text that is kept, in an `Annotated[str, …]`; Postgres cannot hold NUL."""
     return StringConstraints(min_length=min_length, max_length=max_length, pattern=r"^[^\x00]*$")
 
 

@@ -1,8 +1,10 @@
 """What a process holds for all its requests; made by `main` when it starts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.access.approvals import Executor
 from app.access.keys import KeyRing
 from app.access.tokens import TokenVerifier
 from app.db.engine import Database
@@ -37,3 +39,5 @@ class Services:
     tokens: TokenVerifier
     signer: Signer
     sealer: Sealer
+    executors: Mapping[str, Executor]
+    """What happens on approval, by action."""

@@ -1,0 +1,79 @@
+"""uvicorn's HTTP protocol with the limits it lacks: the size of a head, and the time it may take.
+
+A connection that sends one byte of a header a minute, or a header without end, costs the
+service a socket for as long as the sender likes; neither reaches the application.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.api.errors import HeadersTooLarge
+from app.api.problems import render
+
+HEAD_BYTES_MAX: Final = 16 * 1024
+HEAD_SECONDS: Final = 10.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """For `uvicorn.Config(http=BoundedProtocol)`."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes: int = 0
+    _in_head: bool = True
+
+    def connection_made(self, transport: Any) -> None:
+        """Give a new connection a while for its first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes before a head is whole."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        # Where this data ended a head, what followed it in the same packet is no head.
+        if self._in_head and self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        """Begin another head on a connection that is kept."""
+        if not self._in_head:
+            self._in_head = True
+            self._head_bytes = 0
+            self._await_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Stop the time: the head came."""
+        self._in_head = False
+        self._head_came()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_came()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_too_slow(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse_head(self) -> None:
+        if self.transport.is_closing():
+            return
+        problem = render(HeadersTooLarge(), "/")
+        lines = [b"HTTP/1.1 431 Request Header Fields Too Large"]
+        lines += [name + b": " + value for name, value in problem.headers]
+        self.transport.write(b"\r\n".join([*lines, b"", problem.body]))
+        self.transport.close()
