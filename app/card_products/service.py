@@ -1,0 +1,118 @@
+"""Put products on sale and show them."""
+
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from app import ids
+from app.card_products import queries
+from app.card_products.contract import Seller, write_contract
+from app.card_products.domain import CardProduct, NewProduct
+from app.db.engine import Database, Transaction
+from app.errors import NotFound
+from app.merchants.service import find_merchant
+from app.policies.domain import Policies
+from app.writer.answers import Answered
+from app.writer.requests import RequestKey, claim, keep
+
+PRODUCTS_SHOWN_MAX: Final = 200
+"""How many products a store's public page shows."""
+
+log = structlog.stdlib.get_logger()
+
+
+async def create_product(
+    db: Database,
+    policies: Policies,
+    merchant_no: int,
+    new: NewProduct,
+    *,
+    request: RequestKey | None,
+) -> Answered[CardProduct]:
+    """Put a product on sale, with the contract that its consumers accept.
+
+    A retry under the same key gives the same product.
+
+    Raises:
+        IdempotencyKeyReused: The key was used for another request.
+    """
+    async with db.transaction() as tx:
+        stored = await claim(tx, merchant_no, request)
+        if stored is not None:
+            product = await _require(tx, merchant_no, UUID(str(stored["product_id"])))
+            return Answered(product, replayed=True)
+        product = await _insert(tx, policies, merchant_no, new)
+        await keep(
+            tx,
+            merchant_no,
+            request,
+            command="create_card_product",
+            subject_id=product.product_id,
+            # A product never changes, so its id is all that a retry needs.
+            answer={"product_id": product.product_id},
+        )
+    log.info("card_product.created", product_id=str(product.product_id))
+    return Answered(product)
+
+
+async def read_product(db: Database, merchant_no: int, product_id: UUID) -> CardProduct:
+    """Give a merchant's product.
+
+    Raises:
+        NotFound: There is no such product, or it is another merchant's.
+    """
+    async with db.snapshot() as tx:
+        return await _require(tx, merchant_no, product_id)
+
+
+async def list_products(
+    db: Database, merchant_no: int, *, before: UUID | None, limit: int
+) -> list[CardProduct]:
+    """Give a merchant's products, newest first, below a product's id."""
+    async with db.snapshot() as tx:
+        return await queries.products_before(tx, merchant_no, before, limit)
+
+
+async def products_on_sale(tx: Transaction, merchant_no: int) -> list[CardProduct]:
+    """Give what a merchant sells, as this transaction sees it, newest first."""
+    return await queries.products_on_sale(tx, merchant_no, PRODUCTS_SHOWN_MAX)
+
+
+async def _insert(
+    tx: Transaction, policies: Policies, merchant_no: int, new: NewProduct
+) -> CardProduct:
+    seller = await find_merchant(tx, merchant_no)
+    # An API key names its merchant by a foreign key, so there is one.
+    assert seller is not None
+    contract = write_contract(
+        new,
+        Seller(seller.name, seller.licence_number),
+        policies.in_district(seller.district),
+    )
+    product = CardProduct(
+        merchant_no=merchant_no,
+        product_id=ids.new_id(merchant_no),
+        name=new.name,
+        kind=new.kind,
+        price_amount=new.price_amount,
+        bonus_amount=new.bonus_amount,
+        sessions=new.sessions,
+        gift_sessions=new.gift_sessions,
+        term_days=new.term_days,
+        list_price_amount=new.list_price_amount,
+        ceiling_exemption=new.ceiling_exemption,
+        terms=new.terms,
+        contract=contract,
+        on_sale=True,
+        created_at=await tx.now(),
+    )
+    await queries.insert_product(tx, product)
+    return product
+
+
+async def _require(tx: Transaction, merchant_no: int, product_id: UUID) -> CardProduct:
+    product = await queries.product(tx, merchant_no, product_id)
+    if product is None:
+        raise NotFound
+    return product

@@ -1,0 +1,150 @@
+"""Payee accounts: proposed by one person, approved by another, counted after a delay.
+
+An account number is sealed as soon as it is taken in; the approval and the log show its end.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from app import ids
+from app.access import approvals
+from app.access.approvals import Approval, Execution, Executor
+from app.db.engine import Database, Transaction
+from app.db.sealing import Sealer
+from app.errors import FieldError, InvalidRequest
+from app.ids import Prefix
+from app.merchants import queries
+from app.merchants.domain import (
+    Merchant,
+    MerchantChange,
+    Payee,
+    PayeeStatus,
+    require_same_holder,
+)
+from app.merchants.queries import MerchantRow
+from app.policies.domain import Policies
+
+APPROVE_PAYEE: Final = "payee_account.approve"
+"""The action under which approvals of payee accounts are found and executed."""
+
+log = structlog.stdlib.get_logger()
+
+
+async def propose(
+    tx: Transaction, sealer: Sealer, merchant: MerchantRow, change: MerchantChange, *, by: str
+) -> tuple[Payee, Approval]:
+    """Store a payee account that counts for nothing yet, and put it before a second person.
+
+    What else the change has is done when it is approved.
+    """
+    details = change.payee
+    assert details is not None
+    payee_account_id = ids.new_id(merchant.merchant_no)
+    approval = await approvals.propose(
+        tx,
+        APPROVE_PAYEE,
+        ids.to_text(Prefix.MERCHANT, merchant.merchant_id),
+        {
+            "payee_account_id": payee_account_id,
+            "holder_name": details.holder_name,
+            "account_number": details.account_number_mask,
+            "bank_code": details.bank_code,
+            "changes": _own_fields(change),
+        },
+        by,
+    )
+    payee = Payee(
+        merchant_no=merchant.merchant_no,
+        payee_account_id=payee_account_id,
+        holder_name=details.holder_name,
+        account_number_mask=details.account_number_mask,
+        bank_code=details.bank_code,
+        status=PayeeStatus.PROPOSED,
+        approval_id=approval.approval_id,
+        proposed_at=await tx.now(),
+        effective_from=None,
+        blocked_at=None,
+        blocked_reason=None,
+    )
+    await queries.insert_payee(tx, payee, sealer.seal(details.account_number))
+    return payee, approval
+
+
+async def change_merchant(
+    db: Database, sealer: Sealer, merchant_id: UUID, change: MerchantChange, *, by: str
+) -> Merchant | Approval:
+    """Change a merchant; with a payee account, all of the change waits for a second person.
+
+    Repeating a change without a payee account changes nothing more; with one it is proposed again.
+
+    Raises:
+        InvalidRequest: The payee account would not be in the licensed name.
+        NotFound: There is no such merchant.
+    """
+    async with db.transaction() as tx:
+        row = await queries.require_merchant(tx, merchant_id, lock=True)
+        changed = row._replace(**_own_fields(change))
+        if change.payee is not None:
+            require_same_holder(changed.name, change.payee.holder_name)
+            _, approval = await propose(tx, sealer, row, change, by=by)
+            return approval
+        _require_name_kept(row, changed)
+        await queries.update_merchant(tx, changed)
+        payee = (await queries.payees_to_show(tx, [row.merchant_no])).get(row.merchant_no)
+    log.info("merchant.changed", merchant_no=row.merchant_no)
+    return changed.with_payee(payee)
+
+
+async def list_payees(db: Database, merchant_id: UUID) -> list[Payee]:
+    """Give the log: every payee account ever proposed for this merchant, newest first.
+
+    Raises:
+        NotFound: There is no such merchant.
+    """
+    async with db.snapshot() as tx:
+        row = await queries.require_merchant(tx, merchant_id)
+        return await queries.payees_of(tx, row.merchant_no)
+
+
+def approve_payee(policies: Policies) -> Executor:
+    """Give what a second person's approval of a payee account does."""
+
+    async def execute(tx: Transaction, approval: Approval) -> Execution:
+        assert approval.subject_id is not None
+        merchant_id = ids.parse(Prefix.MERCHANT, approval.subject_id)
+        row = await queries.require_merchant(tx, merchant_id, lock=True)
+        changes = approval.request["changes"]
+        assert isinstance(changes, dict)
+        changed = row._replace(**changes)
+        # The name may have changed since the proposal, and with it whose account this is.
+        require_same_holder(changed.name, str(approval.request["holder_name"]))
+        await queries.update_merchant(tx, changed)
+        payee_account_id = UUID(str(approval.request["payee_account_id"]))
+        counts_from = await _counts_from(tx, row.merchant_no, policies)
+        await queries.approve_payee(tx, row.merchant_no, payee_account_id, counts_from)
+        return Execution({"merchant_id": approval.subject_id, "effective_from": counts_from})
+
+    return execute
+
+
+async def _counts_from(tx: Transaction, merchant_no: int, policies: Policies) -> datetime:
+    """The first account counts at once; later ones leave time to notice a theft."""
+    now = await tx.now()
+    known = await queries.payees_of(tx, merchant_no)
+    is_first = all(payee.effective_from is None for payee in known)
+    return now if is_first else now + timedelta(days=policies.payee_change_days)
+
+
+def _own_fields(change: MerchantChange) -> dict[str, str]:
+    fields = {"name": change.name, "industry": change.industry, "district": change.district}
+    return {name: str(value) for name, value in fields.items() if value is not None}
+
+
+def _require_name_kept(row: MerchantRow, changed: MerchantRow) -> None:
+    if changed.name != row.name:
+        raise InvalidRequest(
+            FieldError("/name", "Send the payee account in the new licensed name with it")
+        )
