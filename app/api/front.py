@@ -99,7 +99,7 @@ class _Serving:
             await self._answer(render(error, self._scope["path"]))
         except ClientDisconnect:
             self._status = self._status or _GONE
-        except Exception:  # one of the two outermost loops
+        except Exception:  # noqa: BLE001  # one of the two outermost loops
             _log.exception("request.failed", route=self._call.route)
             await self._answer(render(InternalFault(), self._scope["path"]))
         finally:

@@ -33,7 +33,7 @@ class ReadinessRead(Model):
 
 @router.get("/healthz", summary="Say whether the process lives")
 async def read_health() -> HealthRead:
-    """Say that the process lives; asks nothing of the database, so that its faults restart nobody."""
+    """Say that the process lives; the database is not asked, whose faults no restart mends."""
     return HealthRead(status="ok")
 
 

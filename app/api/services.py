@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.access.approvals import Executor
 from app.access.keys import KeyRing
 from app.access.tokens import TokenVerifier
 from app.db.engine import Database
 from app.db.sealing import Sealer
-from app.policies.domain import Policies
+from app.observability import Metrics
 from app.settings import Settings
 from app.writer.engine import Writer
+
+if TYPE_CHECKING:
+    from app.calendar.current import CurrentCalendar
+    from app.policies.domain import Policies
 
 
 class Signer(Protocol):
@@ -32,7 +36,10 @@ class Services:
     """The long-lived parts of one process."""
 
     settings: Settings
-    policies: Policies
+    policies: "Policies"
+    """The capabilities' own values travel here; `app.api` itself never looks into them."""
+    calendar: "CurrentCalendar"
+    metrics: Metrics
     db: Database
     writer: Writer
     keys: KeyRing

@@ -154,6 +154,11 @@ class Writer:
         """How many commands wait."""
         return self._queue.size
 
+    @property
+    def is_running(self) -> bool:
+        """Whether commands are taken."""
+        return self._open
+
     async def start(self) -> None:
         """Start the lanes; each connects when it is first needed and again after a break."""
         self._open = True

@@ -1,0 +1,222 @@
+"""The composition root: every capability is put into the service here, and nowhere else."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
+
+from app.access import queries as access_queries
+from app.access import service as access_service
+from app.access.approvals import Executor
+from app.access.keys import KeyRing
+from app.access.routes import router as access_router
+from app.access.tokens import LocalIssuer, TokenVerifier
+from app.api.application import lean_routes_of, make_api
+from app.api.front import Front
+from app.api.health import router as health_router
+from app.api.lean import LeanDispatcher
+from app.api.services import Services
+from app.calendar.current import CurrentCalendar
+from app.cards import tables as card_tables
+from app.db.engine import Database
+from app.db.sealing import Sealer
+from app.db.signing import Ed25519Signer
+from app.errors import DatabaseUnavailable
+from app.observability import Metrics, configure_logging
+from app.policies.domain import Policies
+from app.settings import Settings, StartRefused
+from app.writer.commands import Plan
+from app.writer.engine import Writer, WriterLimits
+from app.writer.tables import Index, Lookup, Table
+
+_log = structlog.stdlib.get_logger()
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    access_router,
+    health_router,
+)
+SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = ()
+"""Calls without a credential, which only a sandbox has."""
+
+TABLES: Final[tuple[Table[Any], ...]] = (*card_tables.TABLES,)
+INDEXES: Final[tuple[Index[Any], ...]] = (*card_tables.INDEXES,)
+LOOKUPS: Final[tuple[Lookup[Any], ...]] = (*card_tables.LOOKUPS,)
+PLANS: Final[tuple[Plan[Any, Any], ...]] = ()
+
+_CUSTODY_EVERY_SECONDS: Final = 15.0
+
+
+def executors(_writer: Writer) -> Mapping[str, Executor]:
+    """Say what happens on approval, by action; those that move money submit to the writer."""
+    return _without_doubles(access_service.EXECUTORS)
+
+
+def _without_doubles(*parts: Mapping[str, Executor]) -> Mapping[str, Executor]:
+    united: dict[str, Executor] = {}
+    for part in parts:
+        doubles = united.keys() & part.keys()
+        if doubles:
+            raise ValueError(f"two executors for {sorted(doubles)}")
+        united.update(part)
+    return united
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, metrics: Metrics | None = None
+) -> AsyncIterator[Services]:
+    """Open the long-lived parts of a process, web or worker, and close them in order.
+
+    Raises:
+        StartRefused: A key is missing or cannot be read, or production has a sandbox key.
+    """
+    metrics = metrics or Metrics()
+    db = Database.connect(_database_url(settings))
+    writer = _writer(settings, metrics)
+    try:
+        signer = _signer(settings)
+        services = Services(
+            settings=settings,
+            policies=Policies.from_settings(settings.policies),
+            calendar=CurrentCalendar(db, provisional=settings.is_sandbox),
+            metrics=metrics,
+            db=db,
+            writer=writer,
+            keys=KeyRing(db),
+            tokens=_tokens(settings),
+            signer=signer,
+            sealer=_sealer(settings),
+            executors=executors(writer),
+        )
+        await _refuse_sandbox_keys(settings, db)
+        await signer.publish(db)
+        await writer.start()
+        yield services
+    finally:
+        await writer.stop()
+        await db.close()
+
+
+def create_api(settings: Settings) -> FastAPI:
+    """Make the application with its contract, without the front."""
+    routers = (*ROUTERS, *SANDBOX_ROUTERS) if settings.is_sandbox else ROUTERS
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[Mapping[str, Services]]:
+        async with (
+            open_services(settings, api.state.metrics) as services,
+            _kept_up(services),
+            _metrics_served(services),
+        ):
+            _log.info("service.started", mode=str(settings.mode), port=settings.port)
+            yield {"services": services}
+        _log.info("service.stopped")
+
+    api = make_api(routers, lifespan)
+    api.state.metrics = Metrics()
+    return api
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Make the service for an ASGI server: front, then hot routes, then all others."""
+    configure_logging(settings.log_level)
+    api = create_api(settings)
+    metrics: Metrics = api.state.metrics
+    return Front(LeanDispatcher(api, lean_routes_of(api)), metrics.observe_request)
+
+
+@asynccontextmanager
+async def _kept_up(services: Services) -> AsyncIterator[None]:
+    """Keep what is remembered in this process young, for as long as it serves."""
+    tasks = [
+        asyncio.create_task(services.keys.watch(), name="revocations"),
+        asyncio.create_task(_watch_custody(services), name="custody"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _watch_custody(services: Services) -> None:
+    while True:
+        try:
+            await services.metrics.read_custody(services.db)
+        except DatabaseUnavailable:
+            _log.warning("custody.unread")
+        services.metrics.queue_length.set(services.writer.queued)
+        await asyncio.sleep(_CUSTODY_EVERY_SECONDS)
+
+
+@asynccontextmanager
+async def _metrics_served(services: Services) -> AsyncIterator[None]:
+    port = services.settings.metrics_port
+    try:
+        server = services.metrics.serve(port)
+    except OSError as error:
+        raise StartRefused(
+            f"METRICS_PORT {port} is taken ({error.strerror}): choose another."
+        ) from error
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise StartRefused("DATABASE_URL is not set.")
+    return settings.database_url
+
+
+def _writer(settings: Settings, metrics: Metrics) -> Writer:
+    limits = WriterLimits(
+        lanes=settings.writer.lanes,
+        batch_max=settings.writer.batch_max,
+        queue_max=settings.writer.queue_max,
+    )
+    return Writer(
+        _database_url(settings),
+        tables=TABLES,
+        indexes=INDEXES,
+        lookups=LOOKUPS,
+        plans=PLANS,
+        limits=limits,
+        observe=metrics.observe_batch,
+    )
+
+
+def _signer(settings: Settings) -> Ed25519Signer:
+    if settings.signing_key_file is None:
+        raise StartRefused("SIGNING_KEY_FILE is not set.")
+    return Ed25519Signer.load(settings.signing_key_file)
+
+
+def _sealer(settings: Settings) -> Sealer:
+    if settings.data_key is None:
+        raise StartRefused("DATA_KEY is not set.")
+    try:
+        return Sealer(base64.b64decode(settings.data_key.get_secret_value(), validate=True))
+    except ValueError as error:
+        raise StartRefused("DATA_KEY is not 32 bytes in base64.") from error
+
+
+def _tokens(settings: Settings) -> TokenVerifier:
+    local = (LocalIssuer.of(settings.data).issuer,) if settings.is_sandbox else ()
+    return TokenVerifier((*settings.issuers, *local))
+
+
+async def _refuse_sandbox_keys(settings: Settings, db: Database) -> None:
+    if settings.is_sandbox:
+        return
+    async with db.snapshot() as tx:
+        if await access_queries.exists_sandbox_key(tx):
+            raise StartRefused("Production refuses the sandbox's API keys; revoke them first.")
