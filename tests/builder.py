@@ -21,7 +21,7 @@ from app.merchants.domain import (
     PayeeDetails,
     Store,
 )
-from app.merchants.payees import APPROVE_PAYEE, approve_payee
+from app.merchants.payees import executors
 from app.money import Fen
 from app.policies.domain import Policies
 
@@ -117,9 +117,12 @@ class Builder:
 
     async def approved(self, approval_id: UUID) -> approvals.Approval:
         """Let a second person approve a payee account."""
-        executors = {APPROVE_PAYEE: approve_payee(self.policies)}
         return await approvals.approve(
-            self.db, executors, approval_id, person_id=APPROVER, request=None
+            self.db,
+            executors(self.policies),
+            approval_id,
+            person_id=APPROVER,
+            request=None,
         )
 
     async def store(self, merchant: Merchant, name: str = "西湖店") -> Store:

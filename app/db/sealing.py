@@ -5,6 +5,7 @@ same text twice gives different bytes, so equal values do not show; `index` give
 for equal texts to those who hold the key, and nothing to others.
 """
 
+import base64
 import hmac
 import os
 from hashlib import sha256
@@ -34,6 +35,15 @@ class Sealer:
         # Two jobs, two keys: what the index gives away says nothing about the other.
         self._cipher = AESGCM(_derived(data_key, b"anxin seal"))
         self._index_key = _derived(data_key, b"anxin index")
+
+    @staticmethod
+    def from_base64(data_key: str) -> "Sealer":
+        """Make a sealer from the key as settings write it.
+
+        Raises:
+            ValueError: It is not 32 bytes in base64.
+        """
+        return Sealer(base64.b64decode(data_key, validate=True))
 
     def seal(self, text: str) -> bytes:
         """Seal a text."""

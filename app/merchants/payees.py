@@ -3,6 +3,7 @@
 An account number is sealed as soon as it is taken in; the approval and the log show its end.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -12,6 +13,7 @@ import structlog
 from app import ids
 from app.access import approvals
 from app.access.approvals import Approval, Execution, Executor
+from app.calendar.domain import SHANGHAI
 from app.db.engine import Database, Transaction
 from app.db.sealing import Sealer
 from app.errors import FieldError, InvalidRequest
@@ -109,7 +111,12 @@ async def list_payees(db: Database, merchant_id: UUID) -> list[Payee]:
         return await queries.payees_of(tx, row.merchant_no)
 
 
-def approve_payee(policies: Policies) -> Executor:
+def executors(policies: Policies) -> Mapping[str, Executor]:
+    """Say what approvals of this capability do, by action."""
+    return {APPROVE_PAYEE: _approve_payee(policies)}
+
+
+def _approve_payee(policies: Policies) -> Executor:
     """Give what a second person's approval of a payee account does."""
 
     async def execute(tx: Transaction, approval: Approval) -> Execution:
@@ -125,7 +132,8 @@ def approve_payee(policies: Policies) -> Executor:
         payee_account_id = UUID(str(approval.request["payee_account_id"]))
         counts_from = await _counts_from(tx, row.merchant_no, policies)
         await queries.approve_payee(tx, row.merchant_no, payee_account_id, counts_from)
-        return Execution({"merchant_id": approval.subject_id, "effective_from": counts_from})
+        payee = await queries.payee(tx, row.merchant_no, payee_account_id)
+        return Execution(_facts(changed, payee))
 
     return execute
 
@@ -136,6 +144,36 @@ async def _counts_from(tx: Transaction, merchant_no: int, policies: Policies) ->
     known = await queries.payees_of(tx, merchant_no)
     is_first = all(payee.effective_from is None for payee in known)
     return now if is_first else now + timedelta(days=policies.payee_change_days)
+
+
+def _facts(row: MerchantRow, payee: Payee) -> Mapping[str, object]:
+    """Say a merchant in the contract's fields, with the payee account that was approved."""
+    return {
+        "id": ids.to_text(Prefix.MERCHANT, row.merchant_id),
+        "name": row.name,
+        "licence_number": row.licence_number,
+        "industry": row.industry,
+        "district": row.district,
+        "status": row.status,
+        "payee": {
+            "holder_name": payee.holder_name,
+            "account_number": payee.account_number_mask,
+            "bank_code": payee.bank_code,
+            "status": payee.status,
+            "approval_id": None
+            if payee.approval_id is None
+            else ids.to_text(Prefix.APPROVAL, payee.approval_id),
+            "proposed_at": _shown(payee.proposed_at),
+            "effective_from": _shown(payee.effective_from),
+            "blocked_at": _shown(payee.blocked_at),
+            "blocked_reason": payee.blocked_reason,
+        },
+        "created_at": _shown(row.created_at),
+    }
+
+
+def _shown(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(SHANGHAI).isoformat(timespec="microseconds")
 
 
 def _own_fields(change: MerchantChange) -> dict[str, str]:

@@ -259,6 +259,18 @@ async def approve_payee(
     )
 
 
+async def payee(tx: Transaction, merchant_no: int, payee_account_id: UUID) -> Payee:
+    """Give a payee account that is known to be there."""
+    row = await tx.fetch_one(
+        PayeeRow,
+        f"{_PAYEES} WHERE merchant_no = :no AND payee_account_id = :id",
+        no=merchant_no,
+        id=payee_account_id,
+    )
+    assert row is not None
+    return row.payee()
+
+
 async def payees_of(tx: Transaction, merchant_no: int) -> list[Payee]:
     """Give every payee account that was ever proposed, newest first: the log."""
     rows = await tx.fetch(

@@ -1,6 +1,6 @@
 """Onboarding: merchants, their stores and their custody accounts."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -148,7 +148,15 @@ async def list_stores(
         return await queries.stores_before(tx, merchant_no, before, limit)
 
 
-async def set_store_status(db: Database, store_id: UUID, status: StoreStatus) -> Store:
+@dataclass(frozen=True, slots=True)
+class ChangedStore:
+    """A store and whose it is."""
+
+    store: Store
+    merchant_id: UUID
+
+
+async def set_store_status(db: Database, store_id: UUID, status: StoreStatus) -> ChangedStore:
     """Record that a store opened again, moved or closed; repeating it changes nothing.
 
     Raises:
@@ -157,11 +165,12 @@ async def set_store_status(db: Database, store_id: UUID, status: StoreStatus) ->
     merchant_no = ids.merchant_no_of(store_id)
     async with db.transaction() as tx:
         store = await queries.store(tx, merchant_no, store_id)
-        if store is None:
+        merchant = await queries.merchant(tx, merchant_no)
+        if store is None or merchant is None:
             raise NotFound
         await queries.update_store_status(tx, merchant_no, store_id, status)
     log.info("store.changed", store_id=str(store_id), status=str(status))
-    return replace(store, status=status)
+    return ChangedStore(replace(store, status=status), merchant.merchant_id)
 
 
 async def create_custody_account(

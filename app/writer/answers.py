@@ -8,13 +8,14 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter
 
 Value = TypeVar("Value")
+Given_co = TypeVar("Given_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Generic[Value]):
+class Answered(Generic[Given_co]):
     """What a call gave; `replayed` if an earlier request under the same key did the work."""
 
-    value: Value
+    value: Given_co
     replayed: bool = False
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.sealing import Sealer, SealBroken
+from app.db.sealing import SealBroken, Sealer
 
 SEALER = Sealer(bytes(32))
 

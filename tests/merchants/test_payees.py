@@ -16,7 +16,7 @@ from app.merchants.domain import (
     PayeeDetails,
     PayeeStatus,
 )
-from app.merchants.payees import APPROVE_PAYEE, approve_payee, change_merchant, list_payees
+from app.merchants.payees import change_merchant, executors, list_payees
 from app.merchants.service import read_merchant
 from app.policies.domain import Policies
 from tests.builder import APPROVER, PROPOSER, SEALER, Builder
@@ -66,7 +66,7 @@ async def test_the_proposer_does_not_approve(db: Database, given: Builder) -> No
     with pytest.raises(OwnProposal):
         await approvals.approve(
             db,
-            {APPROVE_PAYEE: approve_payee(Policies())},
+            executors(Policies()),
             merchant.payee.approval_id,
             person_id=PROPOSER,
             request=None,
