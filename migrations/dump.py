@@ -1,7 +1,7 @@
 """`migrations/schema.sql`: what the migrations add up to, to be read and reviewed in one piece.
 
-    python -m migrations.dump          write it (`make schema`)
-    python -m migrations.dump --check  say where it differs (`make check`)
+python -m migrations.dump          write it (`make schema`)
+python -m migrations.dump --check  say where it differs (`make check`)
 """
 
 import difflib
@@ -18,7 +18,9 @@ from app.db.migrating import MIGRATIONS, migrate
 
 SCHEMA_FILE: Final = MIGRATIONS / "schema.sql"
 
-_NOISE: Final = re.compile(r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*)\n", re.M)
+_NOISE: Final = re.compile(
+    r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*)\n", re.MULTILINE
+)
 """Comments, the session's settings and pg_dump's random marks: they vary with the program."""
 
 
@@ -51,7 +53,10 @@ def main(*, check: bool) -> int:
         return 0
     found = SCHEMA_FILE.read_text(encoding="utf-8") if SCHEMA_FILE.exists() else ""
     difference = difflib.unified_diff(
-        found.splitlines(keepends=True), wanted.splitlines(keepends=True), "schema.sql", "migrations"
+        found.splitlines(keepends=True),
+        wanted.splitlines(keepends=True),
+        "schema.sql",
+        "migrations",
     )
     sys.stdout.writelines(difference)
     if found != wanted:

@@ -57,17 +57,16 @@ def run() -> None:
     refuse_unsafe_production(settings)
     refuse_busy_port(settings.host, settings.port, setting="PORT")
     refuse_busy_port(settings.host, settings.metrics_port, setting="METRICS_PORT")
-    with contextlib.suppress(_Stopped), _stoppable():
-        with _database(settings) as found:
-            ready_to_serve = with_sandbox_keys(found)
-            migrate(owner_url(ready_to_serve), database_url(ready_to_serve))
-            check_before_start(ready_to_serve)
-            if ready_to_serve.is_sandbox:
-                seed_into(ready_to_serve)
-            with _children(ready_to_serve, ("serve", "worker")) as children:
-                _wait_until_ready(ready_to_serve, children)
-                _say_ready(console, ready_to_serve)
-                _watch(children)
+    with contextlib.suppress(_Stopped), _stoppable(), _database(settings) as found:
+        complete = with_sandbox_keys(found)
+        migrate(owner_url(complete), database_url(complete))
+        check_before_start(complete)
+        if complete.is_sandbox:
+            seed_into(complete)
+        with _children(complete, ("serve", "worker")) as children:
+            _wait_until_ready(complete, children)
+            _say_ready(console, complete)
+            _watch(children)
     console.print("Stopped.")
 
 

@@ -547,6 +547,10 @@ CREATE TABLE payment_file (
         AND (sequence IS NULL) = (total_amount IS NULL))
 );
 
+-- One at a time, so that a cut that was broken off is finished before the next one begins.
+CREATE UNIQUE INDEX payment_file_cutting_once ON payment_file (bank, kind) WHERE status = 'cutting';
+CREATE INDEX payment_file_of_bank ON payment_file (bank, file_id);
+
 CREATE TABLE payment_order (
     merchant_no integer NOT NULL,
     order_id uuid NOT NULL,
@@ -564,6 +568,10 @@ CREATE TABLE payment_order (
     status text NOT NULL CHECK (status IN ('pending', 'paid', 'rejected', 'returned', 'cancelled')),
     reason text CHECK (reason IN (
         'account_closed', 'account_unknown', 'name_mismatch', 'technical', 'other')),
+    -- Of a payment that came late: the part that bank_claim carries, until it is returned.
+    claimed_amount bigint NOT NULL DEFAULT 0
+        CONSTRAINT payment_order_claims_at_most_itself
+        CHECK (claimed_amount BETWEEN 0 AND amount),
     seq bigint NOT NULL,
     deductions jsonb NOT NULL,
     created_at timestamptz NOT NULL,
@@ -584,3 +592,18 @@ CREATE TABLE result_report (
     received_at timestamptz NOT NULL,
     applied_at timestamptz
 );
+
+CREATE INDEX result_report_unapplied ON result_report (received_at) WHERE applied_at IS NULL;
+
+-- What came of each result of a report; written with its booking, so that no result is applied
+-- twice and a retry is answered as the first time.
+CREATE TABLE result_outcome (
+    merchant_no integer NOT NULL,
+    report_id uuid NOT NULL REFERENCES result_report (report_id),
+    position integer NOT NULL,
+    order_id uuid NOT NULL,
+    outcome text NOT NULL CHECK (outcome IN ('applied', 'unchanged', 'conflict')),
+    PRIMARY KEY (merchant_no, report_id, position)
+);
+
+CREATE INDEX result_outcome_of_report ON result_outcome (report_id, position);

@@ -24,14 +24,12 @@ async def test_migrating_again_changes_nothing(fresh_database: DatabaseUrls) -> 
     await check_database(fresh_database.database_url)
 
 
-async def test_an_old_schema_is_not_served(
-    cluster: Cluster, fresh_database: DatabaseUrls
-) -> None:
+async def test_an_old_schema_is_not_served(cluster: Cluster, fresh_database: DatabaseUrls) -> None:
     await cluster.execute(
         "UPDATE alembic_version SET version_num = '0000'", database=fresh_database.name
     )
 
-    with pytest.raises(StartRefused, match="schema 0000.*run `anxin migrate`"):
+    with pytest.raises(StartRefused, match=r"schema 0000.*run `anxin migrate`"):
         await check_database(fresh_database.database_url)
 
     await cluster.execute(
