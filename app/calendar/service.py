@@ -8,7 +8,7 @@ from typing import Final, cast
 import structlog
 
 from app.access import approvals
-from app.access.approvals import Approval, Execution
+from app.access.approvals import Approval, Execution, Executor
 from app.calendar import queries
 from app.calendar.domain import BusinessDay, Holiday, YearPlan, days_of, is_weekend
 from app.calendar.official import official_years
@@ -105,8 +105,16 @@ async def replace_year(tx: Transaction, approval: Approval) -> Execution:
     )
     await queries.replace_days(tx, days_of(plan))
     return Execution(
-        {"year": plan.year, "holidays": holidays, "working_weekends": working_weekends}
+        {
+            "year": plan.year,
+            "provisional": False,
+            "holidays": holidays,
+            "working_weekends": working_weekends,
+        }
     )
+
+
+EXECUTORS: Final[Mapping[str, Executor]] = {REPLACE_YEAR: replace_year}
 
 
 def _differences(year: int, days: Sequence[BusinessDay]) -> YearDifferences:

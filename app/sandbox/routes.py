@@ -1,0 +1,43 @@
+"""`/v1/sandbox`: shortcuts without a credential. Production has none of these routes."""
+
+from typing import Final
+
+from app.access.tokens import LocalIssuer
+from app.api.dependencies import DatabaseDep, ServicesDep
+from app.api.routing import api_router
+from app.sandbox import service
+from app.sandbox.schemas import (
+    ClockAdvance,
+    ClockRead,
+    SandboxMerchantCreate,
+    SandboxRead,
+    TokenCreate,
+    TokenRead,
+)
+from app.sandbox.service import SandboxMaker
+
+router = api_router("/v1/sandbox", tag="sandbox")
+
+_NO_WISH: Final = SandboxMerchantCreate()
+
+
+@router.post("/consumer-tokens", status_code=201, summary="Be a consumer")
+async def create_consumer_token(body: TokenCreate, services: ServicesDep) -> TokenRead:
+    """Make a token for any consumer, known or new."""
+    issuer = LocalIssuer.of(services.settings.data)
+    return TokenRead(token=issuer.mint(body.consumer_id))
+
+
+@router.post("/clock/advance", status_code=200, summary="Let time pass")
+async def advance_clock(body: ClockAdvance, db: DatabaseDep) -> ClockRead:
+    """Move domain time forward in every process; credentials stay on real time."""
+    return ClockRead(now=await service.advance_clock(db, body.seconds))
+
+
+@router.post("/merchants", status_code=201, summary="Make another merchant")
+async def create_sandbox_merchant(
+    services: ServicesDep, body: SandboxMerchantCreate = _NO_WISH
+) -> SandboxRead:
+    """Make a merchant that can sell, with its own key."""
+    maker = SandboxMaker(services.settings, services.db, services.sealer, services.policies)
+    return SandboxRead.from_domain(await maker.another_merchant(body.to_domain()))
