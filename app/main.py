@@ -21,14 +21,21 @@ from app.api.front import Front
 from app.api.health import router as health_router
 from app.api.lean import LeanDispatcher
 from app.api.services import Services
+from app.calendar import service as calendar_service
 from app.calendar.current import CurrentCalendar
+from app.calendar.routes import router as calendar_router
+from app.card_products.routes import router as card_products_router
 from app.cards import tables as card_tables
 from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.db.signing import Ed25519Signer
 from app.errors import DatabaseUnavailable
+from app.merchants import payees
+from app.merchants.public_routes import router as public_router
+from app.merchants.routes import router as merchants_router
 from app.observability import Metrics, configure_logging
-from app.policies.domain import Policies
+from app.policies.domain import Policies, PolicyInvalid
+from app.sandbox.routes import router as sandbox_router
 from app.settings import Settings, StartRefused
 from app.writer.commands import Plan
 from app.writer.engine import Writer, WriterLimits
@@ -38,9 +45,13 @@ _log = structlog.stdlib.get_logger()
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     access_router,
+    calendar_router,
+    card_products_router,
     health_router,
+    merchants_router,
+    public_router,
 )
-SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = ()
+SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = (sandbox_router,)
 """Calls without a credential, which only a sandbox has."""
 
 TABLES: Final[tuple[Table[Any], ...]] = (*card_tables.TABLES,)
@@ -51,9 +62,11 @@ PLANS: Final[tuple[Plan[Any, Any], ...]] = ()
 _CUSTODY_EVERY_SECONDS: Final = 15.0
 
 
-def executors(_writer: Writer) -> Mapping[str, Executor]:
+def executors(policies: Policies, _writer: Writer) -> Mapping[str, Executor]:
     """Say what happens on approval, by action; those that move money submit to the writer."""
-    return _without_doubles(access_service.EXECUTORS)
+    return _without_doubles(
+        access_service.EXECUTORS, calendar_service.EXECUTORS, payees.executors(policies)
+    )
 
 
 def _without_doubles(*parts: Mapping[str, Executor]) -> Mapping[str, Executor]:
@@ -80,9 +93,10 @@ async def open_services(
     writer = _writer(settings, metrics)
     try:
         signer = _signer(settings)
+        policies = _policies(settings)
         services = Services(
             settings=settings,
-            policies=Policies.from_settings(settings.policies),
+            policies=policies,
             calendar=CurrentCalendar(db, provisional=settings.is_sandbox),
             metrics=metrics,
             db=db,
@@ -91,10 +105,11 @@ async def open_services(
             tokens=_tokens(settings),
             signer=signer,
             sealer=_sealer(settings),
-            executors=executors(writer),
+            executors=executors(policies, writer),
         )
         await _refuse_sandbox_keys(settings, db)
         await signer.publish(db)
+        await calendar_service.load_official_years(db, provisional=settings.is_sandbox)
         await writer.start()
         yield services
     finally:
@@ -192,6 +207,13 @@ def _writer(settings: Settings, metrics: Metrics) -> Writer:
         limits=limits,
         observe=metrics.observe_batch,
     )
+
+
+def _policies(settings: Settings) -> Policies:
+    try:
+        return Policies.from_settings(settings.policies)
+    except PolicyInvalid as error:
+        raise StartRefused(f"POLICIES cannot be used: {error}.") from error
 
 
 def _signer(settings: Settings) -> Ed25519Signer:
