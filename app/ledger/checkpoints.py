@@ -10,7 +10,7 @@ Who can change rows can also remove a checkpoint; copies kept elsewhere are proo
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, Protocol, cast
 from uuid import UUID
 
 import asyncpg
@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app import ids
 from app.db.engine import Transaction
-from app.db.signing import Ed25519Signer
 from app.ledger.chain import microseconds
 from app.ledger.verification import FINDINGS_MAX, Finding, Tell
 
@@ -56,7 +55,20 @@ class Head(NamedTuple):
     chain_hash: bytes
 
 
-async def take_checkpoint(tx: Transaction, signer: Ed25519Signer) -> UUID:
+class Signer(Protocol):
+    """Signs with the service's Ed25519 key."""
+
+    @property
+    def key_id(self) -> str:
+        """Name the key in table `signing_key`."""
+        ...
+
+    def sign(self, content: bytes) -> bytes:
+        """Give the detached signature of the bytes."""
+        ...
+
+
+async def take_checkpoint(tx: Transaction, signer: Signer) -> UUID:
     """Sign where every book stands now. Each call makes one more checkpoint."""
     at = await tx.now()
     heads = await tx.fetch(
