@@ -30,6 +30,8 @@ from app.commands.starting import (
 )
 from app.db.embedded import embedded_postgres, exclusive
 from app.db.migrating import migrate
+from app.sandbox import files
+from app.sandbox.domain import Sandbox
 from app.settings import Settings, StartRefused, read_environment, refuse_unsafe_production
 
 _READY_SECONDS_MAX: Final = 60
@@ -61,13 +63,22 @@ def run() -> None:
         complete = with_sandbox_keys(found)
         migrate(owner_url(complete), database_url(complete))
         check_before_start(complete)
-        if complete.is_sandbox:
-            seed_into(complete)
+        sandbox = _seeded(complete)
         with _children(complete, ("serve", "worker")) as children:
             _wait_until_ready(complete, children)
+            if sandbox is not None:
+                files.publish(complete.data, sandbox)
             _say_ready(console, complete)
             _watch(children)
     console.print("Stopped.")
+
+
+def _seeded(settings: Settings) -> Sandbox | None:
+    """Seed a sandbox. Who finds `sandbox.json` may call the service, so it is written last."""
+    if not settings.is_sandbox:
+        return None
+    files.withdraw(settings.data)
+    return seed_into(settings, publish=False)
 
 
 @contextlib.contextmanager

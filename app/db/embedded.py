@@ -351,7 +351,14 @@ def run_sql(programs: Path, url: str, sql: str) -> str:
     """
     done = subprocess.run(  # noqa: S603 - our own program
         [
-            *(str(programs / "psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"),
+            *(
+                str(programs / "psql"),
+                "--no-psqlrc",
+                "--no-password",
+                "--quiet",
+                "--tuples-only",
+                "--no-align",
+            ),
             *("--set", "ON_ERROR_STOP=1", "--file", "-", "--dbname", url),
         ],
         input=sql,
