@@ -18,7 +18,7 @@ from app.db.engine import Database, Transaction
 from app.db.sealing import Sealer
 from app.errors import FieldError, InvalidRequest
 from app.ids import Prefix
-from app.merchants import queries
+from app.merchants import payee_queries, queries
 from app.merchants.domain import (
     Merchant,
     MerchantChange,
@@ -71,7 +71,7 @@ async def propose(
         blocked_at=None,
         blocked_reason=None,
     )
-    await queries.insert_payee(tx, payee, sealer.seal(details.account_number))
+    await payee_queries.insert_payee(tx, payee, sealer.seal(details.account_number))
     return payee, approval
 
 
@@ -95,7 +95,7 @@ async def change_merchant(
             return approval
         _require_name_kept(row, changed)
         await queries.update_merchant(tx, changed)
-        payee = (await queries.payees_to_show(tx, [row.merchant_no])).get(row.merchant_no)
+        payee = (await payee_queries.payees_to_show(tx, [row.merchant_no])).get(row.merchant_no)
     log.info("merchant.changed", merchant_no=row.merchant_no)
     return changed.with_payee(payee)
 
@@ -108,7 +108,7 @@ async def list_payees(db: Database, merchant_id: UUID) -> list[Payee]:
     """
     async with db.snapshot() as tx:
         row = await queries.require_merchant(tx, merchant_id)
-        return await queries.payees_of(tx, row.merchant_no)
+        return await payee_queries.payees_of(tx, row.merchant_no)
 
 
 def executors(policies: Policies) -> Mapping[str, Executor]:
@@ -131,8 +131,8 @@ def _approve_payee(policies: Policies) -> Executor:
         await queries.update_merchant(tx, changed)
         payee_account_id = UUID(str(approval.request["payee_account_id"]))
         counts_from = await _counts_from(tx, row.merchant_no, policies)
-        await queries.approve_payee(tx, row.merchant_no, payee_account_id, counts_from)
-        payee = await queries.payee(tx, row.merchant_no, payee_account_id)
+        await payee_queries.approve_payee(tx, row.merchant_no, payee_account_id, counts_from)
+        payee = await payee_queries.payee(tx, row.merchant_no, payee_account_id)
         return Execution(_facts(changed, payee))
 
     return execute
@@ -141,7 +141,7 @@ def _approve_payee(policies: Policies) -> Executor:
 async def _counts_from(tx: Transaction, merchant_no: int, policies: Policies) -> datetime:
     """The first account counts at once; later ones leave time to notice a theft."""
     now = await tx.now()
-    known = await queries.payees_of(tx, merchant_no)
+    known = await payee_queries.payees_of(tx, merchant_no)
     is_first = all(payee.effective_from is None for payee in known)
     return now if is_first else now + timedelta(days=policies.payee_change_days)
 

@@ -9,7 +9,7 @@ from app import ids
 from app.db.engine import Database, Transaction
 from app.db.sealing import Sealer
 from app.errors import NotFound
-from app.merchants import payees, queries
+from app.merchants import payee_queries, payees, queries
 from app.merchants.domain import (
     BookStatus,
     CustodyAccount,
@@ -83,7 +83,7 @@ async def read_merchant(db: Database, merchant_id: UUID) -> Merchant:
     """
     async with db.snapshot() as tx:
         row = await queries.require_merchant(tx, merchant_id)
-        shown = await queries.payees_to_show(tx, [row.merchant_no])
+        shown = await payee_queries.payees_to_show(tx, [row.merchant_no])
     return row.with_payee(shown.get(row.merchant_no))
 
 
@@ -96,7 +96,7 @@ async def list_merchants(db: Database, *, before_no: int | None, limit: int) -> 
     """Give merchants, newest first, below a merchant number."""
     async with db.snapshot() as tx:
         rows = await queries.merchants_before(tx, before_no, limit)
-        shown = await queries.payees_to_show(tx, [row.merchant_no for row in rows])
+        shown = await payee_queries.payees_to_show(tx, [row.merchant_no for row in rows])
     return [row.with_payee(shown.get(row.merchant_no)) for row in rows]
 
 

