@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from app.access import queries as access_queries
 from app.access import service as access_service
 from app.access.approvals import Executor
 from app.access.keys import KeyRing
+from app.access.limits import FailureLimit
 from app.access.routes import router as access_router
 from app.access.tokens import LocalIssuer, TokenVerifier
 from app.api.application import lean_routes_of, make_api
@@ -26,6 +27,10 @@ from app.calendar.current import CurrentCalendar
 from app.calendar.routes import router as calendar_router
 from app.card_products.routes import router as card_products_router
 from app.cards import tables as card_tables
+from app.cards.directory import MerchantDirectory
+from app.charges import confirming, placing, reversing
+from app.charges import tables as charge_tables
+from app.charges.routes import router as charges_router
 from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.db.signing import Ed25519Signer
@@ -35,6 +40,8 @@ from app.merchants.public_routes import router as public_router
 from app.merchants.routes import router as merchants_router
 from app.observability import Metrics, configure_logging
 from app.policies.domain import Policies, PolicyInvalid
+from app.purchases import funding, selling
+from app.purchases import tables as purchase_tables
 from app.sandbox.routes import router as sandbox_router
 from app.settings import Settings, StartRefused
 from app.writer.commands import Plan
@@ -47,6 +54,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     access_router,
     calendar_router,
     card_products_router,
+    charges_router,
     health_router,
     merchants_router,
     public_router,
@@ -54,12 +62,32 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = (sandbox_router,)
 """Calls without a credential, which only a sandbox has."""
 
-TABLES: Final[tuple[Table[Any], ...]] = (*card_tables.TABLES,)
-INDEXES: Final[tuple[Index[Any], ...]] = (*card_tables.INDEXES,)
-LOOKUPS: Final[tuple[Lookup[Any], ...]] = (*card_tables.LOOKUPS,)
-PLANS: Final[tuple[Plan[Any, Any], ...]] = ()
+TABLES: Final[tuple[Table[Any], ...]] = (
+    *card_tables.TABLES,
+    *purchase_tables.TABLES,
+    *charge_tables.TABLES,
+)
+INDEXES: Final[tuple[Index[Any], ...]] = (
+    *card_tables.INDEXES,
+    *purchase_tables.INDEXES,
+    *charge_tables.INDEXES,
+)
+LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
+    *card_tables.LOOKUPS,
+    *purchase_tables.LOOKUPS,
+    *charge_tables.LOOKUPS,
+)
+PLANS: Final[tuple[Plan[Any, Any], ...]] = (
+    *selling.PLANS,
+    *funding.PLANS,
+    *placing.PLANS,
+    *confirming.PLANS,
+    *reversing.PLANS,
+)
 
 _CUSTODY_EVERY_SECONDS: Final = 15.0
+_CODE_GUESSES_PER_MINUTE: Final = 300
+"""Per merchant: far above what scanning mistakes make, far below what guessing 64 bits needs."""
 
 
 def executors(policies: Policies, _writer: Writer) -> Mapping[str, Executor]:
@@ -82,7 +110,7 @@ def _without_doubles(*parts: Mapping[str, Executor]) -> Mapping[str, Executor]:
 @asynccontextmanager
 async def open_services(
     settings: Settings, metrics: Metrics | None = None
-) -> AsyncIterator[Services]:
+) -> AsyncGenerator[Services, None]:
     """Open the long-lived parts of a process, web or worker, and close them in order.
 
     Raises:
@@ -98,11 +126,13 @@ async def open_services(
             settings=settings,
             policies=policies,
             calendar=CurrentCalendar(db, provisional=settings.is_sandbox),
+            directory=MerchantDirectory(db),
             metrics=metrics,
             db=db,
             writer=writer,
             keys=KeyRing(db),
             tokens=_tokens(settings),
+            code_guesses=FailureLimit(_CODE_GUESSES_PER_MINUTE),
             signer=signer,
             sealer=_sealer(settings),
             executors=executors(policies, writer),
@@ -122,7 +152,7 @@ def create_api(settings: Settings) -> FastAPI:
     routers = (*ROUTERS, *SANDBOX_ROUTERS) if settings.is_sandbox else ROUTERS
 
     @asynccontextmanager
-    async def lifespan(api: FastAPI) -> AsyncIterator[Mapping[str, Services]]:
+    async def lifespan(api: FastAPI) -> AsyncGenerator[Mapping[str, Services], None]:
         async with (
             open_services(settings, api.state.metrics) as services,
             _kept_up(services),
@@ -146,7 +176,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _kept_up(services: Services) -> AsyncIterator[None]:
+async def _kept_up(services: Services) -> AsyncGenerator[None, None]:
     """Keep what is remembered in this process young, for as long as it serves."""
     tasks = [
         asyncio.create_task(services.keys.watch(), name="revocations"),
@@ -171,7 +201,7 @@ async def _watch_custody(services: Services) -> None:
 
 
 @asynccontextmanager
-async def _metrics_served(services: Services) -> AsyncIterator[None]:
+async def _metrics_served(services: Services) -> AsyncGenerator[None, None]:
     port = services.settings.metrics_port
     try:
         server = services.metrics.serve(port)

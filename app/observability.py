@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping, Sequence
+from functools import cache
 from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Final, NamedTuple, cast
@@ -44,7 +45,7 @@ def configure_logging(level: str) -> None:
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_dump)],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )
@@ -65,9 +66,14 @@ def configure_logging(level: str) -> None:
 def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Blank what is named like a secret: the last line of defence, not the first."""
     for name in event:
-        if any(secret in name for secret in _SECRET_NAMES):
+        if _is_secret(name):
             event[name] = "***"
     return event
+
+
+@cache
+def _is_secret(name: str) -> bool:
+    return any(secret in name for secret in _SECRET_NAMES)
 
 
 def show_error(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -15,7 +15,11 @@ from typing import Final, cast
 from joserfc import jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
-from joserfc.jws import JWSAlgModel, JWSRegistry, extract_compact
+from joserfc.jws import (
+    JWSAlgModel,  # pyright: ignore[reportPrivateImportUsage]  # named in the method we override
+    JWSRegistry,
+    extract_compact,
+)
 
 from app.access.principals import ConsumerPrincipal, consumer_of
 from app.errors import Unauthenticated
@@ -32,7 +36,7 @@ _RELOAD_EVERY_SECONDS: Final = 10.0
 _ISSUER_FILE: Final = "sandbox-issuer.json"
 
 _Key = OKPKey | ECKey | RSAKey
-_CURVE_OF_ALGORITHM: Final[Mapping[str, tuple[type[_Key], str | None]]] = {
+_CURVE_OF_ALGORITHM: Final[Mapping[str, tuple[type[object], str | None]]] = {
     "EdDSA": (OKPKey, "Ed25519"),
     "ES256": (ECKey, "P-256"),
     "RS256": (RSAKey, None),
@@ -87,7 +91,7 @@ class _IssuerKeys:
         return [
             key
             for key in self._keys
-            if isinstance(key, kind)
+            if type(key) is kind
             and (curve is None or key.as_dict(private=False).get("crv") == curve)
             and key.get("alg") in {None, algorithm}
             and key.get("use") in {None, "sig"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import islice
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
@@ -227,8 +227,7 @@ def field_errors(errors: Iterable[Mapping[str, object]]) -> list[FieldError]:
     """
     found: list[FieldError] = []
     for error in islice(errors, _ERRORS_MAX):
-        location = error["loc"]
-        assert isinstance(location, tuple)
-        steps = tuple(step if isinstance(step, int) else str(step)[:100] for step in location)
+        location = cast("tuple[int | str, ...]", error["loc"])
+        steps = tuple(step if isinstance(step, int) else step[:100] for step in location)
         found.append(FieldError(pointer_of(steps), str(error["msg"])[:300]))
     return found

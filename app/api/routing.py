@@ -76,13 +76,13 @@ class ApiRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler, or replace it where the endpoint is lean."""
         if is_lean(self.endpoint):
-            (method,) = self.methods
+            (method,) = self.methods or {"GET"}
             self.lean = LeanRoute.of(self.path, method, self.endpoint)
             return _lean_handler(self.lean)
         inner = super().get_route_handler()
         calls = set(_calls(self.dependant))
         authenticated = bool(calls & dependencies.AUTHENTICATING)
-        reads_body = bool(self.methods & _BODY_METHODS)
+        reads_body = self._reads_body
         declared = self.body_field is not None
 
         async def handle(request: Request) -> Response:
@@ -97,11 +97,15 @@ class ApiRoute(APIRoute):
 
         return handle
 
+    @property
+    def _reads_body(self) -> bool:
+        return not _BODY_METHODS.isdisjoint(self.methods or ())
+
     def _common_refusals(self, calls: set[Callable[..., Any]]) -> Iterator[type[DomainError]]:
         if calls & dependencies.AUTHENTICATING:
             yield from _OF_CREDENTIALS
             yield DatabaseUnavailable
-        if self.methods & _BODY_METHODS:
+        if self._reads_body:
             yield from _OF_BODIES
             yield Overloaded
         if self.dependant.query_params or any(d.query_params for d in _tree(self.dependant)):

@@ -14,7 +14,9 @@ from app.settings import Settings
 from app.writer.engine import Writer
 
 if TYPE_CHECKING:
+    from app.access.limits import FailureLimit
     from app.calendar.current import CurrentCalendar
+    from app.cards.directory import MerchantDirectory
     from app.policies.domain import Policies
 
 
@@ -39,11 +41,14 @@ class Services:
     policies: "Policies"
     """The capabilities' own values travel here; `app.api` itself never looks into them."""
     calendar: "CurrentCalendar"
+    directory: "MerchantDirectory"
     metrics: Metrics
     db: Database
     writer: Writer
     keys: KeyRing
     tokens: TokenVerifier
+    code_guesses: "FailureLimit"
+    """Counts codes that no consumer showed, per merchant."""
     signer: Signer
     sealer: Sealer
     executors: Mapping[str, Executor]

@@ -1,0 +1,49 @@
+"""What operators see, and what they never see."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from app.observability import Metrics, configure_logging, hide_secrets, show_error
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+def test_an_error_is_shown_by_type_and_frames_and_never_by_its_message() -> None:
+    error = RuntimeError("张三")
+    error.__cause__ = ValueError("6222020000000000")
+    event = show_error(None, "error", {"event": "request.failed", "exc_info": error})
+    assert event["error"] == "RuntimeError"
+    assert event["causes"] == ["ValueError"]
+    assert "6222" not in str(event)
+    assert "张三" not in str(event)
+
+
+def test_what_is_named_like_a_secret_is_blanked() -> None:
+    event = hide_secrets(None, "info", {"event": "x", "api_secret": "ak_1", "token": "ey"})
+    assert event == {"event": "x", "api_secret": "***", "token": "***"}
+
+
+def test_a_log_line_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO")
+    structlog.get_logger().info("charge.confirmed", release_amount=6667)
+    line = json.loads(capsys.readouterr().out)
+    assert (line["event"], line["release_amount"], line["level"]) == (
+        "charge.confirmed",
+        6667,
+        "info",
+    )
+    assert line["at"].endswith("Z")
+
+
+def test_each_process_has_its_own_figures() -> None:
+    one, other = Metrics(), Metrics()
+    one.uses.inc()
+    assert one.registry.get_sample_value("anxin_uses_total") == 1
+    assert other.registry.get_sample_value("anxin_uses_total") == 0
