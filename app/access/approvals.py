@@ -3,9 +3,9 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
-from typing import cast
+from typing import Final, cast
 from uuid import UUID
 
 import structlog
@@ -19,6 +19,8 @@ from app.writer import requests
 from app.writer.requests import RequestKey
 
 _log = structlog.stdlib.get_logger()
+
+_SHANGHAI: Final = timezone(timedelta(hours=8))
 
 Facts = Mapping[str, object]
 
@@ -82,7 +84,7 @@ async def propose(
     content = {
         "action": action,
         "subject_id": subject_id,
-        "request": json.dumps(request, default=str),
+        "request": json.dumps(request, default=_said),
         "proposed_by": person_id,
     }
     await queries.insert_approval(tx, approval_id, content)
@@ -209,8 +211,13 @@ async def _decide(
         approval.approval_id,
         status=status,
         decided_by=person_id,
-        result=None if result is None else json.dumps(result, default=str),
+        result=None if result is None else json.dumps(result, default=_said),
     )
+
+
+def _said(value: object) -> str:
+    """Say in JSON what JSON has no type for; times as all answers say them."""
+    return value.astimezone(_SHANGHAI).isoformat() if isinstance(value, datetime) else str(value)
 
 
 async def _keep(tx: Transaction, request: RequestKey | None, approval: Approval) -> None:

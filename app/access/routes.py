@@ -1,5 +1,6 @@
 """`/v1/api-keys` and `/v1/approvals`, for operators."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -39,11 +40,13 @@ async def create_api_key(
     body: KeyCreate,
     operator: OperatorDep,
     request: IdempotencyDep,
-    db: DatabaseDep,
+    services: ServicesDep,
     response: Response,
 ) -> KeyRead | ApprovalRead:
     """Make a merchant's or wallet's key; propose an operator's, bank's or regulator's."""
-    made = await service.create_key(db, body.to_domain(), by=operator.person_id, request=request)
+    # Production refuses to start on a key that a sandbox made.
+    wanted = replace(body.to_domain(), sandbox=services.settings.is_sandbox)
+    made = await service.create_key(services.db, wanted, by=operator.person_id, request=request)
     mark_replayed(response, made)
     if isinstance(made.value, Approval):
         response.status_code = 202

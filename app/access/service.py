@@ -42,7 +42,7 @@ async def create_key(
             return Answered(await _again(tx, stored), replayed=True)
         made: IssuedKey | Approval
         if wanted.needs_two_persons:
-            facts = cast("Mapping[str, object]", _REQUESTS.dump_python(wanted, mode="json"))
+            facts = cast("Mapping[str, object]", _REQUESTS.dump_python(wanted))
             made = await approvals.propose(tx, CREATE_API_KEY, None, facts, by)
             answer = {"approval_id": str(made.approval_id)}
         else:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import httpx
 
-from app.access.principals import Role
+from app.access import queries
 from tests.api.serving import Served, given_key
 
 
@@ -37,6 +37,7 @@ async def test_a_bank_key_is_made_by_the_second_person_and_shown_once(
     assert approved.status_code == 200, approved.text
     result = approved.json()["result"]
     assert result["secret"].startswith("ak_")
+    assert result["created_at"].endswith("+08:00")
     assert approved.json()["decided_by"] == "zhao.min"
 
     for again in (key, _key()):
@@ -141,5 +142,29 @@ async def test_a_key_for_an_unknown_merchant_is_not_found(
         assert answer.status_code == 404
 
 
-async def test_keys_without_a_role_at_all_see_nothing(service: Served) -> None:
-    assert await given_key(service.services.db, Role.REGULATOR, districts=("330106",))
+async def test_keys_made_in_a_sandbox_keep_production_from_starting(
+    client: httpx.AsyncClient, service: Served
+) -> None:
+    operator = await given_key(service.services.db)
+    body = {"role": "wallet", "person_id": "wu.lei", "issuer": "https://wallet.example"}
+    await client.post("/v1/api-keys", json=body, headers=operator | _key())
+    async with service.services.db.snapshot() as tx:
+        assert await queries.exists_sandbox_key(tx)
+
+
+async def test_a_proposed_expiry_survives_the_approval(
+    client: httpx.AsyncClient, service: Served
+) -> None:
+    first = await given_key(service.services.db, person_id="li.na")
+    second = await given_key(service.services.db, person_id="zhao.min")
+    body = {"role": "regulator", "person_id": "he.jun", "districts": ["330106"]}
+    expiry = "2030-01-01T08:00:00+08:00"
+    proposed = await client.post(
+        "/v1/api-keys", json=body | {"expires_at": expiry}, headers=first | _key()
+    )
+    assert proposed.json()["request"]["expires_at"] == expiry
+    approved = await client.post(
+        f"/v1/approvals/{proposed.json()['id']}/approve", headers=second | _key()
+    )
+    result = approved.json()["result"]
+    assert (result["expires_at"], result["districts"]) == (expiry, ["330106"])
