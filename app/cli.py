@@ -8,6 +8,7 @@ from app.commands.migrate import migrate
 from app.commands.run import run
 from app.commands.seed import seed
 from app.commands.serve import serve
+from app.commands.verify import verify_ledger
 from app.commands.worker import worker
 from app.settings import StartRefused
 
@@ -37,6 +38,7 @@ app.command()(serve)
 app.command()(worker)
 app.command()(migrate)
 app.command()(seed)
+app.command("verify")(verify_ledger)
 
 if __name__ == "__main__":
     app()

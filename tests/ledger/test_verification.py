@@ -106,7 +106,7 @@ async def test_a_changed_amount_is_named(
     no = books[1].merchant_no
 
     await tampering.execute(
-        "UPDATE transfer SET amount = 101_00 WHERE merchant_no = $1 AND seq = 3", no
+        "UPDATE transfer SET amount = 10100 WHERE merchant_no = $1 AND seq = 3", no
     )
 
     found = await findings(tampering)

@@ -1,0 +1,296 @@
+"""Rules of cards as queries for the rows that break them (DOMAIN §4, TRUST I3 and I4)."""
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from app.cards.domain import Card, CardEntry, terms_hash
+from app.ledger.verification import FINDINGS_MAX, Check, Finding, Tell, rows_of
+
+# released() of DOMAIN §4, rounded half up. Numeric: P times a face overflows bigint.
+_RELEASED: Final = """
+    CASE card.kind
+        WHEN 'stored_value' THEN div(
+            2 * card.paid_amount::numeric * card.face_used_amount
+                + card.paid_amount + card.bonus_amount,
+            2 * (card.paid_amount::numeric + card.bonus_amount))
+        WHEN 'count' THEN div(
+            2 * card.paid_amount::numeric * card.sessions_used + card.sessions_total,
+            2 * card.sessions_total::numeric)
+        ELSE div(
+            2 * card.paid_amount::numeric * card.last_visit_day + card.term_days,
+            2 * card.term_days::numeric)
+    END
+"""
+
+# +1 where a line takes from the card, -1 where it gives back, 0 where it is no use.
+_SIGN: Final = "CASE entry.kind WHEN 'used' THEN 1 WHEN 'reversed' THEN -1 ELSE 0 END"
+
+_RELEASED_BY_USES: Final = Check(
+    "released_is_computed_from_uses",
+    "card",
+    "What a card released is the function of its uses, and of nothing else.",
+    f"""
+    SELECT card.merchant_no, format('card_id=%s', card.card_id),
+           format('released_amount %s', {_RELEASED}),
+           format('released_amount %s', card.released_amount)
+    FROM card
+    WHERE card.released_amount <> {_RELEASED}
+    """,
+)
+
+_LEFT_ON_ITS_ACCOUNT: Final = Check(
+    "card_principal_is_accounted_for",
+    "card",
+    "P = released + refunded + adjusted + recalled + left, and left is the account's balance.",
+    """
+    SELECT card.merchant_no, format('card_id=%s', card.card_id),
+           format('%s left', card.paid_amount - card.released_amount - card.refunded_amount
+                  - card.adjusted_amount - card.recalled_amount),
+           format('account balance %s', coalesce(account.balance::text, 'missing'))
+    FROM card
+    LEFT JOIN account
+        ON account.merchant_no = card.merchant_no AND account.account_id = card.card_id
+            AND account.type = 'card'
+    WHERE account.balance IS DISTINCT FROM card.paid_amount - card.released_amount
+            - card.refunded_amount - card.adjusted_amount - card.recalled_amount
+        OR least(card.released_amount, card.refunded_amount, card.adjusted_amount,
+                 card.recalled_amount, account.balance) < 0
+    """,
+)
+
+_ACCOUNT_HAS_A_CARD: Final = Check(
+    "card_account_has_a_card",
+    "account",
+    "An account of type card is a card's.",
+    """
+    SELECT account.merchant_no, format('account_id=%s', account.account_id),
+           'a card with this id', 'no such card'
+    FROM account
+    LEFT JOIN card ON card.merchant_no = account.merchant_no AND card.card_id = account.account_id
+    WHERE account.type = 'card' AND card.card_id IS NULL
+    """,
+)
+
+_AVAILABLE: Final = Check(
+    "card_available_not_negative",
+    "card",
+    "What is used and held never exceeds the face or the sessions of a card.",
+    """
+    SELECT card.merchant_no, format('card_id=%s', card.card_id), 'at least 0 available',
+           format('face %s used and %s held, sessions %s used and %s held',
+                  face_used_amount, face_held_amount, sessions_used, sessions_held)
+    FROM card
+    WHERE least(face_used_amount, face_held_amount, sessions_used, sessions_held) < 0
+        OR face_used_amount + face_held_amount
+            > CASE kind WHEN 'stored_value' THEN paid_amount + bonus_amount ELSE 0 END
+        OR sessions_used + sessions_held > coalesce(sessions_total, 0)
+    """,
+)
+
+_CARD_IS_ITS_LINES: Final = Check(
+    "card_is_its_statement",
+    "card",
+    "What a card counts is the sum of its statement's lines.",
+    f"""
+    SELECT card.merchant_no, format('card_id=%s', card.card_id),
+           format('face %s, list %s, sessions %s, last visit %s, released %s, lines %s',
+                  coalesce(face, 0), coalesce(list, 0), coalesce(sessions, 0),
+                  coalesce(last_visit, 0), coalesce(released, 0), coalesce(lines, 0)),
+           format('face %s, list %s, sessions %s, last visit %s, released %s, lines %s',
+                  card.face_used_amount, card.list_used_amount, card.sessions_used,
+                  card.last_visit_day, card.released_amount, card.entry_count)
+    FROM card
+    LEFT JOIN (
+        SELECT entry.merchant_no, entry.card_id, count(*) AS lines,
+               sum({_SIGN} * coalesce(entry.amount, 0)) AS face,
+               sum({_SIGN} * coalesce(entry.sessions, 0)) AS sessions,
+               sum({_SIGN} * coalesce(entry.list_amount, entry.amount, 0)) AS list,
+               sum(entry.release_amount) AS released,
+               max(entry.visit_day) FILTER (
+                   WHERE entry.kind = 'used' AND reversal.entry_no IS NULL) AS last_visit
+        FROM card_entry AS entry
+        LEFT JOIN card_entry AS reversal
+            ON entry.kind = 'used' AND reversal.kind = 'reversed'
+                AND reversal.merchant_no = entry.merchant_no
+                AND reversal.card_id = entry.card_id
+                AND reversal.subject_id = entry.subject_id
+        GROUP BY entry.merchant_no, entry.card_id
+    ) AS line USING (merchant_no, card_id)
+    WHERE (card.face_used_amount, card.list_used_amount, card.sessions_used,
+           card.last_visit_day, card.released_amount, card.entry_count)
+        IS DISTINCT FROM (coalesce(face, 0), coalesce(list, 0), coalesce(sessions, 0),
+           coalesce(last_visit, 0), coalesce(released, 0), coalesce(lines, 0))
+    """,
+)
+
+_LINES_FOLLOW: Final = Check(
+    "lines_follow_each_other",
+    "card_entry",
+    "A statement's lines have no gap, and each leaves the balances that it says.",
+    f"""
+    SELECT merchant_no, format('card_id=%s, entry_no=%s', card_id, entry_no),
+           format('face %s, sessions %s, custody %s, seq above %s',
+                  face_after, sessions_after, custody_after, seq_before),
+           format('face %s, sessions %s, custody %s, seq %s',
+                  balance_face_amount, balance_sessions, custody_amount, seq)
+    FROM (
+        SELECT entry.*,
+               row_number() OVER earlier AS number,
+               lag(entry.seq, 1, 0::bigint) OVER earlier AS seq_before,
+               CASE WHEN card.kind = 'stored_value' THEN card.paid_amount + card.bonus_amount
+                   - sum({_SIGN} * coalesce(entry.amount, 0)) OVER earlier END AS face_after,
+               CASE WHEN card.kind = 'count' THEN card.sessions_total
+                   - sum({_SIGN} * coalesce(entry.sessions, 0)) OVER earlier END AS sessions_after,
+               card.paid_amount - sum(entry.release_amount) OVER earlier AS custody_after
+        FROM card_entry AS entry
+        JOIN card USING (merchant_no, card_id)
+        WINDOW earlier AS (PARTITION BY entry.merchant_no, entry.card_id ORDER BY entry.entry_no)
+    ) AS entry
+    WHERE entry_no <> number OR seq <= seq_before
+        OR (balance_face_amount, balance_sessions, custody_amount)
+            IS DISTINCT FROM (face_after, sessions_after, custody_after)
+    """,
+)
+
+_LINE_HAS_A_CARD: Final = Check(
+    "line_has_a_card",
+    "card_entry",
+    "A statement's line is a card's.",
+    """
+    SELECT entry.merchant_no, format('card_id=%s, entry_no=%s', entry.card_id, entry.entry_no),
+           'a card with this id', 'no such card'
+    FROM card_entry AS entry
+    LEFT JOIN card USING (merchant_no, card_id)
+    WHERE card.card_id IS NULL
+    """,
+)
+
+_LINE_MOVES_WHAT_IT_SAYS: Final = Check(
+    "line_moves_what_it_says",
+    "card_entry",
+    "A line's entry in the chain moves its release amount, and none where that is 0.",
+    """
+    SELECT entry.merchant_no, format('card_id=%s, entry_no=%s', entry.card_id, entry.entry_no),
+           format('%s %s of this card in seq %s', entry.kind,
+                  CASE entry.kind WHEN 'funded' THEN card.paid_amount
+                      ELSE entry.release_amount END, entry.seq),
+           coalesce(format('%s of %s from %s to %s', transfer.kind, transfer.amount,
+                           transfer.debit_account_id, transfer.credit_account_id),
+                    fact.kind, 'no such entry')
+    FROM card_entry AS entry
+    JOIN card USING (merchant_no, card_id)
+    LEFT JOIN transfer USING (merchant_no, seq)
+    LEFT JOIN fact USING (merchant_no, seq)
+    WHERE entry.kind IN ('funded', 'used', 'reversed')
+        AND (CASE WHEN entry.kind = 'funded' THEN card.paid_amount ELSE -entry.release_amount END)
+            <> CASE entry.card_id
+                WHEN transfer.debit_account_id THEN -transfer.amount
+                WHEN transfer.credit_account_id THEN transfer.amount
+                -- No number equals this: an entry that is not this card's.
+                ELSE CASE WHEN fact.seq IS NOT NULL THEN 0 ELSE 'NaN'::numeric END END
+    """,
+)
+
+_CARD_MONEY_HAS_A_LINE: Final = Check(
+    "card_money_has_a_line",
+    "transfer",
+    "Every transfer to or from a card's account has one line in that card's statement.",
+    """
+    SELECT leg.merchant_no, format('seq=%s', leg.seq),
+           format('one line of card %s', leg.account_id), format('%s lines', count(line.entry_no))
+    FROM ledger_entry AS leg
+    JOIN account ON account.merchant_no = leg.merchant_no
+        AND account.account_id = leg.account_id AND account.type = 'card'
+    LEFT JOIN card_entry AS line ON line.merchant_no = leg.merchant_no
+        AND line.seq = leg.seq AND line.card_id = leg.account_id
+    GROUP BY leg.merchant_no, leg.seq, leg.account_id
+    HAVING count(line.entry_no) <> 1
+    """,
+)
+
+CARD_CHECKS: Final = (
+    _RELEASED_BY_USES,
+    _LEFT_ON_ITS_ACCOUNT,
+    _ACCOUNT_HAS_A_CARD,
+    _AVAILABLE,
+    _CARD_IS_ITS_LINES,
+    _LINES_FOLLOW,
+    _LINE_HAS_A_CARD,
+    _LINE_MOVES_WHAT_IT_SAYS,
+    _CARD_MONEY_HAS_A_LINE,
+)
+
+_LINES: Final = f"""
+SELECT {", ".join(f"entry.{name}" for name in CardEntry._fields)},
+       coalesce(transfer.content_hash, fact.content_hash) AS content_hash
+FROM card_entry AS entry
+LEFT JOIN transfer USING (merchant_no, seq)
+LEFT JOIN fact USING (merchant_no, seq)
+"""
+
+_TERMS: Final = f"""
+SELECT {", ".join(f"card.{name}" for name in Card._fields)},
+       purchase.contract_sha256, purchase.accepted_at, funded.evidence_hash
+FROM card
+JOIN purchase USING (merchant_no, purchase_id)
+LEFT JOIN card_entry AS funded
+    ON funded.merchant_no = card.merchant_no AND funded.card_id = card.card_id
+        AND funded.kind = 'funded'
+"""
+
+
+async def check_lines(connection: asyncpg.Connection, tell: Tell) -> list[Finding]:
+    """Hash every line of every statement anew and compare with its entry in the chain."""
+    findings: list[Finding] = []
+    async for row in rows_of(connection, _LINES, tell):
+        line = CardEntry(*row[:-1])  # pyright: ignore[reportArgumentType]  # the columns of _LINES
+        key = f"card_id={line.card_id}, entry_no={line.entry_no}"
+        in_chain = _hex(row[-1])
+        if line.content_hash().hex() != in_chain:
+            findings.append(
+                Finding(
+                    "line_is_in_the_chain",
+                    "card_entry",
+                    line.merchant_no,
+                    key,
+                    f"a line with content_hash {in_chain}, as in seq {line.seq}",
+                    f"content_hash {line.content_hash().hex()}",
+                )
+            )
+            if len(findings) >= FINDINGS_MAX:
+                break
+    return findings
+
+
+async def check_terms(connection: asyncpg.Connection, tell: Tell) -> list[Finding]:
+    """Hash every card's terms anew and compare with what its first line put into the chain."""
+    findings: list[Finding] = []
+    async for row in rows_of(connection, _TERMS, tell):
+        card = Card(*row[:-3])  # pyright: ignore[reportArgumentType]  # the columns of _TERMS
+        contract_sha256, accepted_at, evidence_hash = row[-3:]
+        assert isinstance(contract_sha256, bytes)
+        computed = (
+            terms_hash(card, contract_sha256=contract_sha256, accepted_at=accepted_at)
+            if isinstance(accepted_at, datetime)
+            else b""
+        )
+        if not computed == card.terms_hash == evidence_hash:
+            findings.append(
+                Finding(
+                    "terms_are_those_of_the_sale",
+                    "card",
+                    card.merchant_no,
+                    f"card_id={card.card_id}",
+                    f"terms with hash {_hex(evidence_hash)}, as in its first line",
+                    f"terms_hash {card.terms_hash.hex()}, of the terms {computed.hex()}",
+                )
+            )
+            if len(findings) >= FINDINGS_MAX:
+                break
+    return findings
+
+
+def _hex(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else "nothing"

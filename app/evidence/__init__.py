@@ -1,0 +1,1 @@
+"""What proves that the book is true: `anxin verify`."""

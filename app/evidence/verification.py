@@ -1,0 +1,155 @@
+"""`anxin verify`: every invariant that the rows alone can prove, over one moment of the database.
+
+All checks read one snapshot, so that the service may go on meanwhile. They change nothing, and
+the service's own role may run them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+import asyncpg
+
+from app.cards.verification import CARD_CHECKS, check_lines, check_terms
+from app.charges.verification import CHARGE_CHECKS, check_confirmations
+from app.ledger.checkpoints import check_checkpoints
+from app.ledger.checks import LEDGER_CHECKS
+from app.ledger.verification import (
+    FINDINGS_MAX,
+    Finding,
+    Reader,
+    entries_to_walk,
+    offenders,
+    walk_chain,
+)
+from app.payment_files.verification import FILE_CHECKS
+from app.purchases.verification import SALE_CHECKS
+
+CHECKS: Final = (*LEDGER_CHECKS, *SALE_CHECKS, *CARD_CHECKS, *CHARGE_CHECKS, *FILE_CHECKS)
+
+_CONNECT_SECONDS_MAX: Final = 10
+
+_SERVER_SETTINGS: Final = {
+    "application_name": "anxin verify",
+    "timezone": "UTC",
+    "jit": "off",
+    # A whole ledger takes as long as it takes.
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    # Sorting the entries of every account is most of the work.
+    "work_mem": "128MB",
+    # A cursor is read to its end here; the plan that gives the first row soonest is the wrong one.
+    "cursor_tuple_fraction": "1.0",
+}
+
+
+class Progress(Protocol):
+    """Is told how far the checks are; a step's rows are as good a guess as there is."""
+
+    def begin(self, name: str, rows: int) -> None:
+        """Start a step; 0 rows where nobody knows how many it reads."""
+        ...
+
+    def advance(self, rows: int) -> None:
+        """Count rows of the step that was begun last."""
+        ...
+
+
+class Silent:
+    """For those who do not watch."""
+
+    def begin(self, name: str, rows: int) -> None:
+        """Say nothing."""
+
+    def advance(self, rows: int) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verification found."""
+
+    findings: Sequence[Finding]
+    checks: int
+    entries: int
+
+    @property
+    def cut_off(self) -> frozenset[str]:
+        """Name the checks that found more than they report."""
+        names = [finding.check for finding in self.findings]
+        return frozenset(name for name in names if names.count(name) >= FINDINGS_MAX)
+
+
+_WALKED_RULES: Final = {
+    "seq_without_gap": "A book's entries are numbered without a gap.",
+    "hash_chain": "An entry's chain_hash covers the entry and the hash before it.",
+    "checkpoint_is_signed": "A checkpoint is signed by a key of the service.",
+    "checkpoint_head_is_in_its_book": "What a checkpoint signed is still there.",
+    "line_is_in_the_chain": "A statement's line is the one whose hash is in the chain.",
+    "terms_are_those_of_the_sale": "A card's terms are those whose hash is in its first line.",
+    "confirmation_binds_the_use": "A confirmation's hash binds what the charge says.",
+}
+
+
+class _Walk(NamedTuple):
+    """A check that reads rows one by one."""
+
+    name: str
+    table: str
+    read: Reader
+
+
+_WALKS: Final = (
+    _Walk("hash_chain", "book", walk_chain),
+    _Walk("checkpoints", "checkpoint", check_checkpoints),
+    _Walk("lines_in_the_chain", "card_entry", check_lines),
+    _Walk("terms_of_the_sale", "card", check_terms),
+    _Walk("confirmations", "charge", check_confirmations),
+)
+
+
+def rules() -> Mapping[str, str]:
+    """Say in a sentence what each check's name stands for."""
+    return {**_WALKED_RULES, **{check.name: check.rule for check in CHECKS}}
+
+
+async def verify(dsn: str, *, progress: Progress | None = None) -> Report:
+    """Check every invariant over one moment of a database.
+
+    Args:
+        dsn: A `postgresql://` address; any role that may read all tables will do.
+        progress: Is told how far it is.
+
+    Raises:
+        OSError: The database cannot be reached.
+        asyncpg.PostgresError: It refused; nothing is known then.
+    """
+    connection = await asyncpg.connect(
+        dsn, timeout=_CONNECT_SECONDS_MAX, server_settings=_SERVER_SETTINGS
+    )
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return await verify_in(connection, progress or Silent())
+    finally:
+        await connection.close()
+
+
+async def verify_in(connection: asyncpg.Connection, progress: Progress) -> Report:
+    """Check every invariant as this transaction sees the rows."""
+    findings: list[Finding] = []
+    for walk in _WALKS:
+        progress.begin(walk.name, await _rows_in(connection, walk.table))
+        findings += await walk.read(connection, progress.advance)
+    for check in CHECKS:
+        progress.begin(check.name, 0)
+        findings += await offenders(connection, check)
+    return Report(findings, len(_WALKS) + len(CHECKS), await entries_to_walk(connection))
+
+
+async def _rows_in(connection: asyncpg.Connection, table: str) -> int:
+    if table == "book":
+        return await entries_to_walk(connection)
+    guess = await connection.fetchval(
+        "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass($1)", table
+    )
+    return max(int(guess), 0)

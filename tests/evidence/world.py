@@ -1,0 +1,223 @@
+"""A small world with a bit of everything: each kind of card, use and refusal, and bank files."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from os import urandom
+from typing import Any
+from uuid import UUID, uuid4
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from app import ids
+from app.calendar.current import CurrentCalendar
+from app.calendar.service import load_official_years
+from app.card_products.domain import CardKind
+from app.cards import tables as card_tables
+from app.cards.directory import MerchantRef
+from app.charges import confirming, placing, reversing
+from app.charges import tables as charge_tables
+from app.charges.commands import (
+    CancelCharge,
+    ConfirmCharge,
+    PlaceCharge,
+    ReverseCharge,
+    ServeReversals,
+    UseLimits,
+)
+from app.charges.domain import Charge, Echo, Use
+from app.db.engine import Database
+from app.db.signing import Ed25519Signer
+from app.money import Fen
+from app.payment_files.cutting import cut
+from app.payment_files.domain import FileKind
+from app.payment_files.parts import Parts
+from app.policies.domain import Policies
+from app.purchases import funding, selling
+from app.purchases import tables as purchase_tables
+from app.purchases.commands import Holder, OpenPurchase, RecordReceipt, ReturnReceipt
+from app.purchases.domain import CoolingOff, Receipt, ReceiptStatus
+from app.writer.engine import Writer
+from tests.builder import SEALER, Builder, Shop, unique
+
+_LIMITS = UseLimits(Fen(200_00), Fen(500_00), 900, 3)
+_DAY_SECONDS = 86_400
+
+
+def make_writer(database_url: str) -> Writer:
+    return Writer(
+        database_url,
+        tables=(*card_tables.TABLES, *purchase_tables.TABLES, *charge_tables.TABLES),
+        indexes=(*card_tables.INDEXES, *purchase_tables.INDEXES, *charge_tables.INDEXES),
+        lookups=(*card_tables.LOOKUPS, *purchase_tables.LOOKUPS, *charge_tables.LOOKUPS),
+        plans=(*selling.PLANS, *funding.PLANS, *placing.PLANS, *confirming.PLANS, *reversing.PLANS),
+    )
+
+
+@dataclass(slots=True)
+class World:
+    """One merchant and one consumer, and what they do."""
+
+    db: Database
+    writer: Writer
+    shop: Shop
+    holder: Holder = field(
+        default_factory=lambda: Holder(uuid4(), "wallet-user-1", "https://wallet.example")
+    )
+
+    @property
+    def no(self) -> int:
+        return self.shop.merchant_no
+
+    async def card(self, kind: CardKind, **product: object) -> UUID:
+        """Sell a card of a new product and pay it."""
+        sold = await Builder(self.db).product(self.shop.merchant, kind, **product)
+        purchase_id = ids.new_id(self.no)
+        opened = OpenPurchase(
+            self.no,
+            None,
+            purchase_id,
+            sold.product_id,
+            self.shop.store.store_id,
+            self.holder,
+            sold.contract.sha256,
+            _DAY_SECONDS,
+        )
+        await self.writer.submit(opened)
+        return await self.receipt(sold.price_amount, purchase_id)
+
+    async def receipt(self, amount: int, purchase_id: UUID | None = None) -> UUID:
+        """Report money; give the card that it funds, or the receipt that lies in suspense."""
+        receipt_id, card_id = ids.new_id(self.no), ids.new_id(self.no)
+        at = await self.now()
+        receipt = Receipt(
+            self.no,
+            receipt_id,
+            ReceiptStatus.SUSPENSE,
+            None,
+            self.shop.custody_account.bank,
+            unique("REF"),
+            self.shop.custody_account.account_number,
+            Fen(amount),
+            "AX",
+            SEALER.seal("李娜"),
+            SEALER.seal("6222021234567891"),
+            SEALER.index("李娜"),
+            None,
+            None,
+            None,
+            at,
+            at,
+        )
+        await self.writer.submit(
+            RecordReceipt(
+                self.no, None, receipt, purchase_id, card_id, urandom(16), CoolingOff(7, None)
+            )
+        )
+        return receipt_id if purchase_id is None else card_id
+
+    async def give_back(self, receipt_id: UUID) -> None:
+        await self.writer.submit(ReturnReceipt(self.no, None, receipt_id, ids.new_id(self.no)))
+
+    async def charge(self, card_id: UUID, use: Use) -> Charge:
+        """Let the POS charge; the charge waits."""
+        placed = PlaceCharge(
+            merchant_no=self.no,
+            request=None,
+            charge_id=ids.new_id(self.no),
+            confirmation_id=ids.new_id(self.no),
+            store_id=self.shop.store.store_id,
+            use=use,
+            code_hash=None,
+            card_id=card_id,
+            product_id=None,
+            list_amount=None,
+            description="剪发",
+            text_salt=urandom(16),
+            client_reference=None,
+            limits=_LIMITS,
+        )
+        return await self._done(placed)
+
+    async def confirm(self, charge: Charge) -> Charge:
+        """Let the consumer confirm."""
+        merchant = self.shop.merchant
+        return await self._done(
+            ConfirmCharge(
+                self.no,
+                None,
+                charge.charge_id,
+                ids.new_id(self.no),
+                self.holder.consumer,
+                Echo(
+                    charge.store_id,
+                    charge.amount,
+                    charge.sessions,
+                    charge.visit,
+                    charge.list_amount,
+                ),
+                MerchantRef(self.no, merchant.merchant_id, merchant.name),
+            )
+        )
+
+    async def use(self, card_id: UUID, use: Use) -> Charge:
+        """Charge and confirm."""
+        return await self.confirm(await self.charge(card_id, use))
+
+    async def cancel(self, charge: Charge) -> Charge:
+        return await self._done(CancelCharge(self.no, None, charge.charge_id, None))
+
+    async def reverse(self, charge: Charge) -> Charge:
+        return await self._done(ReverseCharge(self.no, None, charge.charge_id, None, "test", 90))
+
+    async def serve_reversals(self) -> None:
+        await self.writer.submit(ServeReversals(self.no))
+
+    async def cut(self, kind: FileKind) -> None:
+        await load_official_years(self.db, provisional=True)
+        signer = Ed25519Signer(Ed25519PrivateKey.generate())
+        await signer.publish(self.db)
+
+        async def serve(_: int) -> None:
+            await self.serve_reversals()
+
+        calendar = CurrentCalendar(self.db, provisional=True)
+        parts = Parts(self.db, SEALER, signer, calendar, Policies(), serve)
+        await cut(parts, kind, asked=None, request=None)
+
+    async def now(self) -> datetime:
+        async with self.db.transaction() as tx:
+            return await tx.now()
+
+    async def _done(self, command: Any) -> Charge:
+        outcome = await self.writer.submit(command)
+        assert isinstance(outcome.result, Charge)
+        return outcome.result
+
+
+async def live(world: World) -> None:
+    """Do a bit of everything."""
+    value = await world.card(CardKind.STORED_VALUE)
+    second = await world.card(CardKind.STORED_VALUE, bonus_amount=Fen(0))
+    count = await world.card(CardKind.COUNT)
+    period = await world.card(CardKind.PERIOD)
+
+    first = await world.use(value, Use(amount=Fen(33_33)))
+    await world.use(value, Use(amount=Fen(1)))  # may well release nothing
+    await world.use(second, Use(amount=Fen(700_00)))  # over two cards
+    await world.use(count, Use(sessions=1))
+    twice = await world.use(count, Use(sessions=2))
+    await world.use(period, Use(visit=True))
+    visit = await world.use(period, Use(visit=True))  # the same day again moves nothing
+    await world.reverse(first)
+    await world.reverse(visit)
+
+    await world.charge(value, Use(amount=Fen(5_00)))  # waits
+    await world.charge(count, Use(sessions=1))  # waits
+    await world.cancel(await world.charge(value, Use(amount=Fen(7_00))))
+
+    await world.receipt(12_34)  # stays in suspense
+    await world.give_back(await world.receipt(43_21))
+    await world.cut(FileKind.RELEASE)
+    await world.reverse(twice)  # its money is in the file: it waits
+    await world.use(count, Use(sessions=1))
+    await world.cut(FileKind.REFUND)
