@@ -431,10 +431,12 @@ CREATE TABLE public.payment_order (
     remittance text NOT NULL,
     status text NOT NULL,
     reason text,
+    claimed_amount bigint DEFAULT 0 NOT NULL,
     seq bigint NOT NULL,
     deductions jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT payment_order_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_order_claims_at_most_itself CHECK (((claimed_amount >= 0) AND (claimed_amount <= amount))),
     CONSTRAINT payment_order_kind_check CHECK ((kind = ANY (ARRAY['release'::text, 'refund'::text]))),
     CONSTRAINT payment_order_reason_check CHECK ((reason = ANY (ARRAY['account_closed'::text, 'account_unknown'::text, 'name_mismatch'::text, 'technical'::text, 'other'::text]))),
     CONSTRAINT payment_order_refund_names_it CHECK (((kind = 'refund'::text) = (refund_id IS NOT NULL))),
@@ -503,6 +505,15 @@ CREATE TABLE public.refund (
     CONSTRAINT refund_amount_check CHECK ((amount > 0)),
     CONSTRAINT refund_of_a_receipt_or_a_card CHECK (((receipt_id IS NULL) <> (card_id IS NULL))),
     CONSTRAINT refund_status_check CHECK ((status = ANY (ARRAY['decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text])))
+);
+
+CREATE TABLE public.result_outcome (
+    merchant_no integer NOT NULL,
+    report_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    order_id uuid NOT NULL,
+    outcome text NOT NULL,
+    CONSTRAINT result_outcome_outcome_check CHECK ((outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'conflict'::text])))
 );
 
 CREATE TABLE public.result_report (
@@ -650,6 +661,9 @@ ALTER TABLE ONLY public.refund
 ALTER TABLE ONLY public.refund
     ADD CONSTRAINT refund_pkey PRIMARY KEY (merchant_no, refund_id);
 
+ALTER TABLE ONLY public.result_outcome
+    ADD CONSTRAINT result_outcome_pkey PRIMARY KEY (merchant_no, report_id, "position");
+
 ALTER TABLE ONLY public.result_report
     ADD CONSTRAINT result_report_pkey PRIMARY KEY (report_id);
 
@@ -684,6 +698,10 @@ CREATE INDEX charge_reversal_waiting ON public.charge USING btree (merchant_no, 
 
 CREATE INDEX consumer_code_expiry ON public.consumer_code USING btree (expires_at);
 
+CREATE UNIQUE INDEX payment_file_cutting_once ON public.payment_file USING btree (bank, kind) WHERE (status = 'cutting'::text);
+
+CREATE INDEX payment_file_of_bank ON public.payment_file USING btree (bank, file_id);
+
 CREATE INDEX payment_order_of_file ON public.payment_order USING btree (file_id, order_id);
 
 CREATE UNIQUE INDEX payment_order_release_once_a_file ON public.payment_order USING btree (merchant_no, file_id) WHERE (kind = 'release'::text);
@@ -691,6 +709,10 @@ CREATE UNIQUE INDEX payment_order_release_once_a_file ON public.payment_order US
 CREATE INDEX receipt_in_suspense ON public.receipt USING btree (merchant_no, received_at) WHERE (status = 'suspense'::text);
 
 CREATE INDEX refund_waiting ON public.refund USING btree (merchant_no, decided_at, refund_id) WHERE (status = 'decided'::text);
+
+CREATE INDEX result_outcome_of_report ON public.result_outcome USING btree (report_id, "position");
+
+CREATE INDEX result_report_unapplied ON public.result_report USING btree (received_at) WHERE (applied_at IS NULL);
 
 CREATE INDEX stored_request_of_refusals ON public.stored_request USING btree (created_at) WHERE (refusal IS NOT NULL);
 
@@ -732,6 +754,9 @@ ALTER TABLE ONLY public.purchase
 
 ALTER TABLE ONLY public.purchase
     ADD CONSTRAINT purchase_merchant_no_store_id_fkey FOREIGN KEY (merchant_no, store_id) REFERENCES public.store(merchant_no, store_id);
+
+ALTER TABLE ONLY public.result_outcome
+    ADD CONSTRAINT result_outcome_report_id_fkey FOREIGN KEY (report_id) REFERENCES public.result_report(report_id);
 
 ALTER TABLE ONLY public.result_report
     ADD CONSTRAINT result_report_file_id_fkey FOREIGN KEY (file_id) REFERENCES public.payment_file(file_id);
@@ -798,6 +823,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.purchase TO anxin_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.refund TO anxin_service;
+
+GRANT SELECT,INSERT ON TABLE public.result_outcome TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.result_report TO anxin_service;
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final
@@ -82,7 +82,7 @@ def _seeded(settings: Settings) -> Sandbox | None:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
+def _stoppable() -> Generator[None, None, None]:
     """Turn the first SIGINT or SIGTERM into `_Stopped`, and ignore those after it.
 
     Stopping Postgres in order takes a moment; a second Ctrl-C must not cut that short.
@@ -99,7 +99,7 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[Settings]:
+def _database(settings: Settings) -> Generator[Settings, None, None]:
     """Give settings with a database: the one that was named, or the embedded one, running."""
     if settings.database_url is not None:
         owner_url(settings)  # refuse before anything is made
@@ -111,7 +111,9 @@ def _database(settings: Settings) -> Iterator[Settings]:
 
 
 @contextlib.contextmanager
-def _children(settings: Settings, names: Sequence[str]) -> Iterator[tuple[_Child, ...]]:
+def _children(
+    settings: Settings, names: Sequence[str]
+) -> Generator[tuple[_Child, ...], None, None]:
     """Run `anxin NAME` for each name; stop them, last first, when the block ends."""
     with contextlib.ExitStack() as stack:
         yield tuple(stack.enter_context(_child(name, _environment(settings))) for name in names)
@@ -129,7 +131,7 @@ def _environment(settings: Settings) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def _child(name: str, environment: Mapping[str, str]) -> Iterator[_Child]:
+def _child(name: str, environment: Mapping[str, str]) -> Generator[_Child, None, None]:
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "app.cli", name],
         env=environment,

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,7 +74,7 @@ class EmbeddedPostgres:
 
 
 @contextlib.contextmanager
-def embedded_postgres(data: Path) -> Iterator[EmbeddedPostgres]:
+def embedded_postgres(data: Path) -> Generator[EmbeddedPostgres, None, None]:
     """Run the data folder's Postgres for the length of the block, making it the first time.
 
     Raises:
@@ -106,7 +106,7 @@ def embedded_postgres(data: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @contextlib.contextmanager
-def exclusive(data: Path) -> Iterator[None]:
+def exclusive(data: Path) -> Generator[None, None, None]:
     """Hold the data folder for this service alone, making it where it is not there.
 
     Raises:
@@ -121,7 +121,7 @@ def exclusive(data: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _only_one(path: Path, data: Path) -> Iterator[None]:
+def _only_one(path: Path, data: Path) -> Generator[None, None, None]:
     """Hold a lock that the kernel gives back however this process ends."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -142,7 +142,7 @@ def _only_one(path: Path, data: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _socket_folder(placement: Placement) -> Iterator[Path]:
+def _socket_folder(placement: Placement) -> Generator[Path, None, None]:
     """Give a folder for the socket whose path is short enough for the kernel."""
     folder = placement.home / "socket"
     if len(os.fsencode(folder / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX:
@@ -273,7 +273,9 @@ def _processes_in(folder: Path) -> set[int]:
 
 
 @contextlib.contextmanager
-def _server(placement: Placement, socket_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _server(
+    placement: Placement, socket_folder: Path
+) -> Generator[subprocess.Popen[bytes], None, None]:
     cluster = placement.home / "cluster"
     options = [part for setting in _SERVER_SETTINGS for part in ("-c", setting)]
     with (placement.home / "postgres.log").open("ab") as log:

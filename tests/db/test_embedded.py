@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ def data() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _holding(data: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def _holding(data: Path) -> Generator[tuple[subprocess.Popen[str], int], None, None]:
     """Run a process that holds the folder's Postgres; give it and the server's process id."""
     with subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(data)], stdout=subprocess.PIPE, text=True
@@ -124,7 +124,7 @@ def test_a_second_start_on_the_same_folder_is_refused_and_harms_nothing(data: Pa
 
 
 @contextlib.contextmanager
-def _second(data: Path) -> Iterator[None]:
+def _second(data: Path) -> Generator[None, None, None]:
     with embedded_postgres(data):
         yield
 
