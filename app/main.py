@@ -41,7 +41,9 @@ from app.merchants.routes import router as merchants_router
 from app.observability import Metrics, configure_logging
 from app.policies.domain import Policies, PolicyInvalid
 from app.purchases import funding, selling
+from app.purchases import service as purchases_service
 from app.purchases import tables as purchase_tables
+from app.purchases.routes import router as purchases_router
 from app.sandbox.routes import router as sandbox_router
 from app.settings import Settings, StartRefused
 from app.writer.commands import Plan
@@ -58,6 +60,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     health_router,
     merchants_router,
     public_router,
+    purchases_router,
 )
 SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = (sandbox_router,)
 """Calls without a credential, which only a sandbox has."""
@@ -90,10 +93,13 @@ _CODE_GUESSES_PER_MINUTE: Final = 300
 """Per merchant: far above what scanning mistakes make, far below what guessing 64 bits needs."""
 
 
-def executors(policies: Policies, _writer: Writer) -> Mapping[str, Executor]:
+def executors(policies: Policies, till: purchases_service.Till) -> Mapping[str, Executor]:
     """Say what happens on approval, by action; those that move money submit to the writer."""
     return _without_doubles(
-        access_service.EXECUTORS, calendar_service.EXECUTORS, payees.executors(policies)
+        access_service.EXECUTORS,
+        calendar_service.EXECUTORS,
+        payees.executors(policies),
+        purchases_service.executors(till),
     )
 
 
@@ -121,11 +127,13 @@ async def open_services(
     writer = _writer(settings, metrics)
     try:
         signer = _signer(settings)
-        policies = _policies(settings)
+        policies, sealer = _policies(settings), _sealer(settings)
+        calendar = CurrentCalendar(db, provisional=settings.is_sandbox)
+        till = purchases_service.Till(db, writer, sealer, calendar, policies)
         services = Services(
             settings=settings,
             policies=policies,
-            calendar=CurrentCalendar(db, provisional=settings.is_sandbox),
+            calendar=calendar,
             directory=MerchantDirectory(db),
             metrics=metrics,
             db=db,
@@ -134,8 +142,8 @@ async def open_services(
             tokens=_tokens(settings),
             code_guesses=FailureLimit(_CODE_GUESSES_PER_MINUTE),
             signer=signer,
-            sealer=_sealer(settings),
-            executors=executors(policies, writer),
+            sealer=sealer,
+            executors=executors(policies, till),
         )
         await _refuse_sandbox_keys(settings, db)
         await signer.publish(db)

@@ -22,7 +22,7 @@ from joserfc.jws import (
 )
 
 from app.access.principals import ConsumerPrincipal, consumer_of
-from app.errors import Unauthenticated
+from app.errors import NotFound, Unauthenticated
 from app.settings import SANDBOX_ISSUER, Issuer
 
 TOKEN_LENGTH_MAX: Final = 8_192
@@ -141,6 +141,17 @@ class TokenVerifier:
             # What a hostile token breaks in a parser is, for its sender, an invalid token.
             raise Unauthenticated from error
         return _checked(claims, keys.issuer)
+
+    @property
+    def default_issuer(self) -> str:
+        """Name the issuer whose subjects a POS names by `consumer_id` alone: the first trusted.
+
+        Raises:
+            NotFound: No issuer is trusted, so nobody can be named.
+        """
+        for name in self._issuers:
+            return name
+        raise NotFound
 
     def _issuer_named_in(self, payload: bytes) -> _IssuerKeys:
         """Choose by the unverified `iss` whose keys to try; the signature then proves it."""

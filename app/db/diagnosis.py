@@ -48,6 +48,8 @@ def diagnose(error: BaseException) -> Diagnosis | None:
         constraint: str | None = getattr(error, "constraint_name", None)
         return Diagnosis(sqlstate, constraint)
     # InternalClientError and InterfaceError: the driver lost its place after a broken connection.
-    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+    if isinstance(
+        error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    ):
         return Diagnosis()
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime  # read at run time: a row's column
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from uuid import UUID
@@ -30,7 +31,6 @@ from app.writer.tables import Change, Need, OpeningSql, Table, reader, writing_s
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from datetime import datetime
 
     from app.writer.connection import Lane
 
@@ -114,6 +114,7 @@ class _Open:
     books: dict[int, Book]
     settlements: list[Settlement] = field(default_factory=list[Settlement])
     events: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
+    following: list[Command] = field(default_factory=list[Command])
 
 
 class BatchRunner:
@@ -152,6 +153,8 @@ class BatchRunner:
             for job in jobs:
                 if (book := opened.books.get(job.command.merchant_no)) is not None:
                     opened.settlements.append(self._decide(job, book, opened))
+                while opened.following:
+                    await self._follow(connection, opened.following.pop(0), opened)
             await self._write(connection, batch_id, opened)
         except _DRIVER_ERRORS as error:
             await self._give_up(lane, error)
@@ -215,13 +218,37 @@ class BatchRunner:
         )
         at, heads, *loaded = record
         books = {
-            head.merchant_no: Book(head, self._schema)
-            for head in map(self._read_head, heads or ())
+            head.merchant_no: Book(head, self._schema) for head in map(self._read_head, heads or ())
         }
         for lookup, read, rows in zip(self.opening.lookups, self._readers, loaded, strict=True):
             for row in map(read, rows or ()):
                 books[row.merchant_no].load(lookup.table, row)
         return _Open(at, books)
+
+    async def _follow(
+        self, connection: asyncpg.Connection, command: Command, opened: _Open
+    ) -> None:
+        """Carry out what a decision made due on its book, with the rows that only this needs."""
+        plan = self._plans[type(command)]
+        needs = [(command.merchant_no, need) for need in plan.needs(command)]
+        record = await connection.fetchrow(
+            self.opening.call, [command.merchant_no], True, *self.opening.arguments(needs)
+        )
+        book = opened.books[command.merchant_no]
+        for lookup, read, rows in zip(
+            self.opening.lookups, self._readers, list(record)[2:], strict=True
+        ):
+            for row in map(read, rows or ()):
+                book.load_missing(lookup.table, row)
+        at = max(opened.at, book.head.last_at)
+        decision: Decision[Any] = plan.decide(command, book, at)
+        self._apply(book, decision, at, opened)
+
+    def _apply(self, book: Book, decision: Decision[Any], at: datetime, opened: _Open) -> None:
+        book.apply(decision, at)
+        opened.events += [_event(book.merchant_no, event) for event in decision.events]
+        if decision.then is not None:
+            opened.following.append(decision.then)
 
     def _decide(self, job: Job, book: Book, opened: _Open) -> Settlement:
         """Decide one command and let it take effect in memory; give what answers its caller."""
@@ -257,16 +284,13 @@ class BatchRunner:
                     raise IdempotencyKeyReused
                 return lambda: job.answer(Outcome(None, stored))
         decision: Decision[Any] = job.plan.decide(job.command, book, at)
-        book.apply(decision, at)
+        self._apply(book, decision, at, opened)
         if request is not None:
             book.put_all([_stored(request_job=job, decision=decision, at=at)])
-        opened.events += [_event(book.merchant_no, event) for event in decision.events]
         outcome = Outcome(decision.result)
         return lambda: job.answer(outcome)
 
-    async def _write(
-        self, connection: asyncpg.Connection, batch_id: UUID, opened: _Open
-    ) -> None:
+    async def _write(self, connection: asyncpg.Connection, batch_id: UUID, opened: _Open) -> None:
         changes = changes_of(list(opened.books.values()))
         if not changes:
             return

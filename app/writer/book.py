@@ -106,6 +106,12 @@ class Book:
         """Take in a row as it lies in the database."""
         self._set(table, table.key_of(row), row)
 
+    def load_missing(self, table: Table[Any], row: Row) -> None:
+        """Take in a row unless the batch knows it already, perhaps in a later state."""
+        key = table.key_of(row)
+        if key not in self._rows.get(table, {}):
+            self._set(table, key, row)
+
     def apply(self, decision: Decision[Any], at: datetime) -> None:
         """Let a decision take effect for the commands after it.
 

@@ -59,6 +59,8 @@ class Decision(Generic[ResultT]):
     events: Sequence[Event] = ()
     subject_id: UUID | None = None
     facts: Mapping[str, object] | None = None
+    then: Command | None = None
+    """A command on the same book that follows in the same transaction, before any other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,7 @@ class Writer:
             unfinished: Sequence[Job] = ()
             try:
                 unfinished = await self._batch(lane, jobs)
-            except Exception as error:  # noqa: BLE001  # the outermost loop: a lane must live on
+            except Exception as error:  # the outermost loop: a lane must live on
                 log.exception("batch.crashed")
                 for job in jobs:
                     job.fail(error)

@@ -96,13 +96,13 @@ class OpeningSql:
             # Most batches need a few of the lookups: an empty one costs a test, not a query.
             reads.append(
                 f"IF cardinality({arguments[0]}) > 0 THEN"
-                f" SELECT array_agg({lookup.table.name}) INTO o_{number}"  # noqa: S608  # our own names
+                f" SELECT array_agg({lookup.table.name}) INTO o_{number}"  # our own names
                 f" FROM unnest({', '.join(arguments)}) AS need ({', '.join(names)})"
                 f" {lookup.join} WHERE need.merchant_no = ANY (v_locked);"
                 " END IF;"
             )
         self.create = f"""
-            CREATE FUNCTION pg_temp.open_batch({', '.join([*parameters, *results])})
+            CREATE FUNCTION pg_temp.open_batch({", ".join([*parameters, *results])})
             LANGUAGE plpgsql VOLATILE AS $$
             DECLARE v_locked integer[];
             BEGIN
@@ -118,7 +118,7 @@ class OpeningSql:
                 -- After the locks, so that time runs forward within each book.
                 o_at := anxin_now();
                 SELECT array_agg(head.merchant_no) INTO v_locked FROM unnest(o_heads) AS head;
-                {' '.join(reads)}
+                {" ".join(reads)}
             END $$
         """  # noqa: S608  # put together from our own names
         placeholders = ", ".join(f"${number + 1}" for number in range(len(parameters)))

@@ -1,0 +1,1 @@
+"""What sales, charges, refunds and closures share: the card and its arithmetic."""

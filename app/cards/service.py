@@ -1,0 +1,86 @@
+"""Read cards and statements, each for those whose they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.cards import queries
+from app.cards.domain import business_date
+from app.errors import NotFound
+from app.ids import merchant_no_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+    from uuid import UUID
+
+    from app.cards.domain import Card
+    from app.cards.queries import StatementRow
+    from app.db.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """Cards as read, and the business date on which they were."""
+
+    cards: Sequence[Card]
+    day: date
+
+
+async def cards_of_merchant(
+    db: Database, merchant_no: int, *, before: UUID | None, count: int
+) -> Today:
+    """Read a page of a merchant's cards, newest first."""
+    async with db.transaction() as tx:
+        rows = await queries.list_of_merchant(tx, merchant_no, before=before, count=count)
+        return Today(rows, business_date(await tx.now()))
+
+
+async def cards_of_consumer(
+    db: Database, consumer: UUID, *, before: UUID | None, count: int
+) -> Today:
+    """Read a page of a consumer's cards over all merchants, newest first."""
+    async with db.transaction() as tx:
+        rows = await queries.list_of_consumer(tx, consumer, before=before, count=count)
+        return Today(rows, business_date(await tx.now()))
+
+
+async def card_of_merchant(db: Database, merchant_no: int, card_id: UUID) -> Today:
+    """Read one card of a merchant.
+
+    Raises:
+        NotFound: No such card at this merchant.
+    """
+    async with db.transaction() as tx:
+        card = await queries.find_card(tx, merchant_no, card_id)
+        if card is None:
+            raise NotFound
+        return Today([card], business_date(await tx.now()))
+
+
+async def card_of_consumer(db: Database, consumer: UUID, card_id: UUID) -> Today:
+    """Read one card of a consumer.
+
+    Raises:
+        NotFound: No such card, or it is another's.
+    """
+    read = await card_of_merchant(db, merchant_no_of(card_id), card_id)
+    if read.cards[0].consumer != consumer:
+        raise NotFound
+    return read
+
+
+async def statement_of(
+    db: Database, consumer: UUID, card_id: UUID, *, before: int | None, count: int
+) -> Sequence[StatementRow]:
+    """Read a page of the statement of a consumer's card, newest first.
+
+    Raises:
+        NotFound: No such card, or it is another's.
+    """
+    await card_of_consumer(db, consumer, card_id)
+    async with db.transaction() as tx:
+        return await queries.statement_of(
+            tx, merchant_no_of(card_id), card_id, before=before, count=count
+        )

@@ -1,0 +1,295 @@
+"""What a charge is, and its life.
+
+    (charge) -> pending_confirmation --confirm--> confirmed --reverse--> reversed
+        |               |--decline--> declined       '--dispute--> disputed --> confirmed | reversed
+        |               |--cancel---> cancelled
+        |               '--expires_at passes--> expired
+        '--by code--> confirmed
+
+Without the consumer's confirmation no money moves: a code shown is one, a tap in the app is one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, cast
+from uuid import UUID
+
+from app.cards.domain import Card, CardKind, Draw
+from app.db.rows import Json
+from app.ledger import chain
+from app.money import Fen
+
+if TYPE_CHECKING:
+    from app.writer.requests import StoredRequest
+
+
+class ChargeStatus(StrEnum):
+    """Where a charge is in its life."""
+
+    PENDING_CONFIRMATION = "pending_confirmation"
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    DISPUTED = "disputed"
+    REVERSED = "reversed"
+
+
+class ConfirmationMethod(StrEnum):
+    """How the consumer confirmed."""
+
+    CONSUMER_CODE = "consumer_code"
+    APP = "app"
+
+
+class ReversalStatus(StrEnum):
+    """Whether a use was taken back yet; it waits where payable does not cover it."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What is charged: exactly one of an amount, a number of sessions, a visit."""
+
+    amount: Fen | None = None
+    sessions: int | None = None
+    visit: bool = False
+
+    @property
+    def kind(self) -> CardKind:
+        """The kind of card that such a use draws on."""
+        if self.amount is not None:
+            return CardKind.STORED_VALUE
+        return CardKind.COUNT if self.sessions is not None else CardKind.PERIOD
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is left after a use, over the cards it may draw on."""
+
+    card_face_amount: Fen | None
+    sessions_left: int | None
+    valid_until: date | None
+
+
+class Charge(NamedTuple):
+    """One use of a consumer's cards at a merchant."""
+
+    merchant_no: int
+    charge_id: UUID
+    status: ChargeStatus
+    kind: CardKind
+    store_id: UUID
+    product_id: UUID | None
+    consumer: UUID
+    amount: Fen | None
+    sessions: int | None
+    visit: bool | None
+    list_amount: Fen | None
+    release_amount: Fen | None
+    draws: Json
+    code_hash: bytes | None
+    confirmation_id: UUID | None
+    confirmation_method: ConfirmationMethod | None
+    confirmation_hash: bytes | None
+    confirmed_at: datetime | None
+    balance_face_amount: Fen | None
+    balance_sessions: int | None
+    balance_valid_until: date | None
+    reversal_status: ReversalStatus | None
+    reversal_requested_at: datetime | None
+    reversal_done_at: datetime | None
+    reversal_amount: Fen | None
+    reversal_reason: str | None
+    description: str | None
+    text_salt: bytes | None
+    client_reference: str | None
+    expires_at: datetime | None
+    created_at: datetime
+    ended_at: datetime | None
+
+    def status_at(self, at: datetime) -> ChargeStatus:
+        """Give the status as the clock has it."""
+        waiting = self.status == ChargeStatus.PENDING_CONFIRMATION
+        if waiting and self.expires_at is not None and at >= self.expires_at:
+            return ChargeStatus.EXPIRED
+        return ChargeStatus(self.status)
+
+    def read_draws(self) -> list[Draw]:
+        """Read what the charge takes from each card."""
+        return read_draws(self.draws)
+
+    def with_balance(self, balance: Balance) -> Charge:
+        """Set what the answer shows as left."""
+        return self._replace(
+            balance_face_amount=balance.card_face_amount,
+            balance_sessions=balance.sessions_left,
+            balance_valid_until=balance.valid_until,
+        )
+
+    def confirmed(
+        self,
+        *,
+        confirmation_id: UUID,
+        method: ConfirmationMethod,
+        draws: Sequence[Draw],
+        at: datetime,
+    ) -> Charge:
+        """Give the charge with the consumer's confirmation, bound to all that was confirmed."""
+        charge = self._replace(
+            status=ChargeStatus.CONFIRMED,
+            draws=write_draws(draws),
+            release_amount=Fen(sum(draw.release_amount or 0 for draw in draws)),
+            confirmation_id=confirmation_id,
+            confirmation_method=method,
+            confirmed_at=at,
+        )
+        return charge._replace(confirmation_hash=confirmation_hash(charge))
+
+
+class Echo(NamedTuple):
+    """What the consumer says they confirm; all of it must be what the charge says."""
+
+    store_id: UUID
+    amount: Fen | None
+    sessions: int | None
+    visit: bool | None
+    list_amount: Fen | None
+
+    def matches(self, charge: Charge) -> bool:
+        """Say whether the consumer saw this very charge."""
+        return self == Echo(
+            charge.store_id, charge.amount, charge.sessions, charge.visit, charge.list_amount
+        )
+
+
+def confirmation_hash(charge: Charge) -> bytes:
+    """Bind a confirmation: consumer, cards, amount or sessions, list amount, store and time.
+
+    It enters the hash chain with the use. The code that was shown enters by its hash, the
+    description as a salted commitment.
+    """
+    text = charge.description
+    return chain.content_hash(
+        (
+            charge.charge_id,
+            charge.confirmation_id,
+            charge.confirmation_method,
+            charge.consumer,
+            charge.store_id,
+            charge.amount,
+            charge.sessions,
+            charge.visit,
+            charge.list_amount,
+            charge.code_hash,
+            charge.confirmed_at,
+            None if text is None else chain.commitment(charge.text_salt or b"", text),
+            *(
+                field
+                for draw in charge.read_draws()
+                for field in (draw.card_id, draw.face_amount, draw.sessions, draw.visit_day)
+            ),
+        )
+    )
+
+
+def balance_of(kind: CardKind, cards: Sequence[Card]) -> Balance:
+    """Add up what is left on the cards that a charge may draw on."""
+    dates = [card.valid_until for card in cards if card.valid_until is not None]
+    is_value, is_count = kind == CardKind.STORED_VALUE, kind == CardKind.COUNT
+    return Balance(
+        Fen(sum(card.face_available_amount for card in cards)) if is_value else None,
+        sum(card.sessions_available for card in cards) if is_count else None,
+        min(dates) if dates else None,
+    )
+
+
+def reversal_deadline(confirmed_at: datetime, reversal_days: int) -> datetime:
+    """Give the moment after which a use stays (policy `reversal_days`)."""
+    return confirmed_at + timedelta(days=reversal_days)
+
+
+def write_draws(draws: Sequence[Draw]) -> Json:
+    """Write draws as the charge keeps them."""
+    return Json(
+        json.dumps(
+            [
+                {
+                    "card_id": str(draw.card_id),
+                    "face_amount": draw.face_amount,
+                    "sessions": draw.sessions,
+                    "visit_day": draw.visit_day,
+                    "list_amount": draw.list_amount,
+                    "release_amount": draw.release_amount,
+                }
+                for draw in draws
+            ],
+            separators=(",", ":"),
+        )
+    )
+
+
+def read_draws(text: Json) -> list[Draw]:
+    """Read draws as the charge keeps them."""
+    rows = cast("list[dict[str, int | str | None]]", json.loads(text))
+    return [Draw(UUID(str(row["card_id"])), *_amounts(row)) for row in rows]
+
+
+def _amounts(row: Mapping[str, int | str | None]) -> tuple[Fen | None, ...]:
+    names = ("face_amount", "sessions", "visit_day", "list_amount", "release_amount")
+    return tuple(cast("Fen | None", row[name]) for name in names)
+
+
+def facts_of(charge: Charge) -> Mapping[str, object]:
+    """Say what of a charge's answer later events may change."""
+    until = charge.balance_valid_until
+    facts: dict[str, object] = {
+        "status": charge.status,
+        "balance": [
+            charge.balance_face_amount,
+            charge.balance_sessions,
+            None if until is None else until.isoformat(),
+        ],
+    }
+    if charge.reversal_status is not None:
+        done_at = charge.reversal_done_at
+        facts["reversal"] = [charge.reversal_status, done_at.isoformat() if done_at else None]
+    return facts
+
+
+def as_of(charge: Charge, stored: StoredRequest) -> Charge:
+    """Give the charge as it was when a request was answered, from the charge as it is now."""
+    facts = stored.read_facts()
+    face, sessions, until = cast("list[int | str | None]", facts["balance"])
+    status = ChargeStatus(str(facts["status"]))
+    then = charge._replace(
+        status=status,
+        balance_face_amount=cast("Fen | None", face),
+        balance_sessions=cast("int | None", sessions),
+        balance_valid_until=None if until is None else date.fromisoformat(str(until)),
+        reversal_status=None,
+        reversal_done_at=None,
+    )
+    if "reversal" in facts:
+        reversal, done_at = cast("list[str | None]", facts["reversal"])
+        then = then._replace(
+            reversal_status=ReversalStatus(str(reversal)),
+            reversal_done_at=None if done_at is None else datetime.fromisoformat(done_at),
+        )
+    if status == ChargeStatus.PENDING_CONFIRMATION:
+        then = then._replace(
+            release_amount=None,
+            draws=write_draws([draw._replace(release_amount=None) for draw in charge.read_draws()]),
+            confirmation_id=None,
+            confirmation_method=None,
+            confirmed_at=None,
+        )
+    return then

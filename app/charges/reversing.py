@@ -1,0 +1,237 @@
+"""Decide a reversal: at once where payable covers it, else it waits its turn. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from app.cards.domain import Card, CardEntryKind, CardKind, enter
+from app.cards.tables import CARDS
+from app.charges.commands import ReverseCharge, ServeReversals
+from app.charges.confirming import of_stores
+from app.charges.domain import (
+    Charge,
+    ChargeStatus,
+    ReversalStatus,
+    balance_of,
+    facts_of,
+    reversal_deadline,
+)
+from app.charges.errors import ChargeDisputed, ChargeNotConfirmed, DeadlinePassed
+from app.charges.tables import (
+    ACCOUNTS_OF_CHARGE,
+    ACCOUNTS_WAITING,
+    CARDS_OF_CHARGE,
+    CARDS_WAITING,
+    CHARGE_BY_ID,
+    CHARGES_BY_KIND,
+    CHARGES_BY_REVERSAL,
+    VISITS_OF_CHARGE,
+    VISITS_WAITING,
+    WAITING_CHARGES,
+)
+from app.ledger.chart import AccountType, account_id
+from app.ledger.posting import Entry, Movement
+from app.money import Fen
+from app.writer.book import ACCOUNT_BY_ID
+from app.writer.commands import Decision, Event, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from app.cards.domain import CardEntry
+    from app.writer.book import Book
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """Cards after a use was taken back, with their statement lines and chain entries."""
+
+    cards: Mapping[UUID, Card]
+    lines: Sequence[CardEntry]
+    entries: Sequence[Entry]
+    amount: Fen
+
+
+def decide_reverse(command: ReverseCharge, book: Book, at: datetime) -> Decision[Charge]:
+    """Take a use back: released money returns to its cards; again gives the same.
+
+    Money that left payable already is not taken from the card's holder or anyone else: the
+    reversal waits until payable covers it (DOMAIN §5).
+
+    Raises:
+        ChargeDisputed: A dispute decides it.
+        ChargeNotConfirmed: It was never confirmed.
+        DeadlinePassed: The use is too long ago.
+        NotFound: No such charge, or not of these stores.
+    """
+    charge = of_stores(book, command.charge_id, command.store_ids)
+    if charge.reversal_status is not None:
+        return Decision(charge, subject_id=charge.charge_id, facts=facts_of(charge))
+    if charge.status == ChargeStatus.DISPUTED:
+        raise ChargeDisputed
+    if charge.status != ChargeStatus.CONFIRMED or charge.confirmed_at is None:
+        raise ChargeNotConfirmed(charge.status_at(at))
+    deadline = reversal_deadline(charge.confirmed_at, command.reversal_days)
+    if at > deadline:
+        raise DeadlinePassed(deadline)
+    asked = charge._replace(reversal_requested_at=at, reversal_reason=command.reason)
+    unused = _unuse(asked, book, {}, book.next_seq, at)
+    payable = book.balance(book.own(AccountType.MERCHANT_PAYABLE))
+    # Those that wait come first, so a new reversal takes only what they leave.
+    if payable - book.head.waiting_reversal_amount < unused.amount:
+        return _waiting(asked, unused.amount, book)
+    done = _done(asked, unused, at)
+    return Decision(
+        done,
+        rows=(*unused.cards.values(), *unused.lines, done),
+        entries=unused.entries,
+        events=(Event("charge.reversed", charge.charge_id),),
+        subject_id=charge.charge_id,
+        facts=facts_of(done),
+    )
+
+
+def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[int]:
+    """Carry out waiting reversals, oldest first, each whole, until payable does not cover one."""
+    del command
+    payable = book.balance(book.own(AccountType.MERCHANT_PAYABLE))
+    waiting = sorted(
+        book.group(CHARGES_BY_REVERSAL, ReversalStatus.PENDING),
+        key=lambda charge: (charge.reversal_requested_at, charge.charge_id),
+    )
+    cards: dict[UUID, Card] = {}
+    rows: list[Charge | CardEntry] = []
+    entries: list[Entry] = []
+    served: list[Charge] = []
+    for charge in waiting:
+        unused = _unuse(charge, book, cards, book.next_seq + len(entries), at, served)
+        if unused.amount > payable:
+            break
+        payable = Fen(payable - unused.amount)
+        cards.update(unused.cards)
+        entries += unused.entries
+        served.append(_done(charge, unused, at))
+        rows += unused.lines
+    still = book.head.waiting_reversal_amount - sum(
+        charge.reversal_amount or 0 for charge in waiting[: len(served)]
+    )
+    return Decision(
+        len(served),
+        rows=(
+            *cards.values(),
+            *rows,
+            *served,
+            book.head._replace(waiting_reversal_amount=Fen(still)),
+        ),
+        entries=entries,
+        events=[Event("charge.reversed", charge.charge_id) for charge in served],
+    )
+
+
+def _unuse(
+    charge: Charge,
+    book: Book,
+    changed: Mapping[UUID, Card],
+    seq: int,
+    at: datetime,
+    gone: Sequence[Charge] = (),
+) -> Unused:
+    """Take a use back from its cards; `changed` and `gone` are what was taken back before it."""
+    cards: dict[UUID, Card] = {}
+    lines: list[CardEntry] = []
+    entries: list[Entry] = []
+    total = 0
+    for draw in charge.read_draws():
+        before = changed.get(draw.card_id) or book.find(CARDS, draw.card_id)
+        assert before is not None, "a charge's cards are loaded with it"
+        card = before.unuse(draw, last_visit_day=_last_visit(charge, before, book, gone))
+        back = before.released_amount - card.released_amount
+        assert back >= 0, "fewer uses never release more"
+        card, line = enter(
+            card,
+            CardEntryKind.REVERSED,
+            seq=seq + len(entries),
+            subject_id=charge.charge_id,
+            store_id=charge.store_id,
+            draw=draw,
+            release_amount=-back,
+            evidence_hash=charge.confirmation_hash or b"",
+            at=at,
+        )
+        payable = book.own(AccountType.MERCHANT_PAYABLE)
+        movement = Movement(payable, card.card_id, Fen(back)) if back > 0 else None
+        entries.append(Entry("use_reversed", charge.charge_id, movement, line.content_hash()))
+        lines.append(line)
+        cards[card.card_id] = card
+        total += back
+    return Unused(cards, lines, entries, Fen(total))
+
+
+def _last_visit(charge: Charge, card: Card, book: Book, gone: Sequence[Charge]) -> int:
+    """Give t* of the visits that stay on a period card when this one is taken back."""
+    if card.kind != CardKind.PERIOD:
+        return 0
+    taken = {charge.charge_id, *(other.charge_id for other in gone)}
+    stay = [
+        draw.visit_day or 0
+        for status in (ChargeStatus.CONFIRMED, ChargeStatus.DISPUTED)
+        for other in book.group(CHARGES_BY_KIND, (CardKind.PERIOD, status))
+        if other.charge_id not in taken
+        for draw in other.read_draws()
+        if draw.card_id == card.card_id
+    ]
+    return max(stay, default=0)
+
+
+def _done(charge: Charge, unused: Unused, at: datetime) -> Charge:
+    reversed_ = charge._replace(
+        status=ChargeStatus.REVERSED,
+        reversal_status=ReversalStatus.DONE,
+        reversal_done_at=at,
+        reversal_amount=unused.amount,
+        ended_at=at,
+    )
+    return reversed_.with_balance(balance_of(charge.kind, list(unused.cards.values())))
+
+
+def _waiting(charge: Charge, amount: Fen, book: Book) -> Decision[Charge]:
+    waits = charge._replace(reversal_status=ReversalStatus.PENDING, reversal_amount=amount)
+    waiting = Fen(book.head.waiting_reversal_amount + amount)
+    return Decision(
+        waits,
+        rows=(waits, book.head._replace(waiting_reversal_amount=waiting)),
+        events=(Event("charge.reversal_requested", charge.charge_id),),
+        subject_id=charge.charge_id,
+        facts=facts_of(waits),
+    )
+
+
+_PAYABLE: Final = AccountType.MERCHANT_PAYABLE
+
+PLANS: Final[tuple[Plan[Any, Any], ...]] = (
+    Plan(
+        ReverseCharge,
+        lambda command: (
+            CHARGE_BY_ID(command.charge_id),
+            CARDS_OF_CHARGE(command.charge_id),
+            ACCOUNTS_OF_CHARGE(command.charge_id),
+            VISITS_OF_CHARGE(command.charge_id),
+            ACCOUNT_BY_ID(account_id(command.merchant_no, _PAYABLE)),
+        ),
+        decide_reverse,
+    ),
+    Plan(
+        ServeReversals,
+        lambda command: (
+            WAITING_CHARGES(),
+            CARDS_WAITING(),
+            ACCOUNTS_WAITING(),
+            VISITS_WAITING(),
+            ACCOUNT_BY_ID(account_id(command.merchant_no, _PAYABLE)),
+        ),
+        decide_serve,
+    ),
+)

@@ -1,0 +1,190 @@
+"""How decisions on uses find their rows."""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from app.cards.tables import CARDS, cards_that_matter
+from app.charges.domain import Charge
+from app.money import Fen
+from app.writer.book import ACCOUNTS
+from app.writer.tables import Index, Lookup, Table
+
+CHARGES: Final = Table(
+    "charge",
+    Charge,
+    ("charge_id",),
+    (
+        "status",
+        "release_amount",
+        "draws",
+        "confirmation_id",
+        "confirmation_method",
+        "confirmation_hash",
+        "confirmed_at",
+        "balance_face_amount",
+        "balance_sessions",
+        "balance_valid_until",
+        "reversal_status",
+        "reversal_requested_at",
+        "reversal_done_at",
+        "reversal_amount",
+        "reversal_reason",
+        "ended_at",
+    ),
+)
+CHARGES_BY_CODE: Final = Index(CHARGES, ("code_hash",))
+CHARGES_BY_REFERENCE: Final = Index(CHARGES, ("client_reference",))
+CHARGES_BY_STATE: Final = Index(CHARGES, ("consumer", "status"))
+CHARGES_BY_KIND: Final = Index(CHARGES, ("kind", "status"))
+CHARGES_BY_REVERSAL: Final = Index(CHARGES, ("reversal_status",))
+
+
+class ConsumerCode(NamedTuple):
+    """A one-time code that a consumer shows; known by its hash alone."""
+
+    merchant_no: int
+    code_hash: bytes
+    consumer: UUID
+    card_id: UUID | None
+    product_id: UUID | None
+    store_id: UUID | None
+    max_amount: Fen | None
+    created_at: datetime
+    expires_at: datetime
+
+
+CODES: Final = Table("consumer_code", ConsumerCode, ("code_hash",))
+
+_CODE: Final = (
+    "JOIN consumer_code ON consumer_code.merchant_no = need.merchant_no"
+    " AND consumer_code.code_hash = need.v1"
+)
+_CARDS_OF_CODE: Final = (
+    f"{_CODE} JOIN card ON card.merchant_no = need.merchant_no"
+    " AND card.consumer = consumer_code.consumer " + cards_that_matter("consumer_code.card_id")
+)
+_CARDS_OF_CHARGE: Final = (
+    "JOIN charge AS named ON named.merchant_no = need.merchant_no AND named.charge_id = need.v1"
+    " JOIN card ON card.merchant_no = named.merchant_no AND card.consumer = named.consumer "
+    "AND (card.status NOT IN ('used_up', 'refunded', 'recalled', 'replaced')"
+    " OR card.card_id IN (SELECT (draw ->> 'card_id')::uuid"
+    " FROM jsonb_array_elements(named.draws) AS draw))"
+)
+_ACCOUNT_OF_CARD: Final = (
+    " JOIN account ON account.merchant_no = card.merchant_no AND account.account_id = card.card_id"
+)
+# A credit to payable covers few waiting reversals; the rest waits for the next credit.
+_WAITING: Final = (
+    "JOIN book ON book.merchant_no = need.merchant_no AND book.waiting_reversal_amount > 0"
+    " JOIN LATERAL (SELECT charge_id, draws FROM charge AS oldest"
+    " WHERE oldest.merchant_no = book.merchant_no AND oldest.reversal_status = 'pending'"
+    " ORDER BY oldest.reversal_requested_at, oldest.charge_id LIMIT 100) AS waiting ON true"
+)
+_CARDS_WAITING: Final = (
+    f"{_WAITING} JOIN LATERAL jsonb_array_elements(waiting.draws) AS draw ON true"
+    " JOIN card ON card.merchant_no = need.merchant_no"
+    " AND card.card_id = (draw ->> 'card_id')::uuid"
+)
+_VISITS_OF: Final = (
+    " JOIN card_entry ON card_entry.merchant_no = need.merchant_no"
+    " AND card_entry.card_id = {card_id} AND card_entry.kind = 'used'"
+    " AND card_entry.visit_day IS NOT NULL"
+    " JOIN charge ON charge.merchant_no = need.merchant_no"
+    " AND charge.charge_id = card_entry.subject_id"
+)
+
+CODE_BY_HASH: Final = Lookup("code_by_hash", CODES, ("bytea",), _CODE)
+CARDS_OF_CODE: Final = Lookup("cards_of_code", CARDS, ("bytea",), _CARDS_OF_CODE)
+ACCOUNTS_OF_CODE: Final = Lookup(
+    "accounts_of_code", ACCOUNTS, ("bytea",), _CARDS_OF_CODE + _ACCOUNT_OF_CARD
+)
+CHARGE_BY_ID: Final = Lookup(
+    "charge_by_id",
+    CHARGES,
+    ("uuid",),
+    "JOIN charge ON charge.merchant_no = need.merchant_no AND charge.charge_id = need.v1",
+)
+CHARGE_BY_CODE: Final = Lookup(
+    "charge_by_code",
+    CHARGES,
+    ("bytea",),
+    "JOIN charge ON charge.merchant_no = need.merchant_no AND charge.code_hash = need.v1",
+)
+CHARGE_BY_REFERENCE: Final = Lookup(
+    "charge_by_reference",
+    CHARGES,
+    ("text",),
+    "JOIN charge ON charge.merchant_no = need.merchant_no AND charge.client_reference = need.v1",
+)
+PENDING_OF_CODE: Final = Lookup(
+    "pending_of_code",
+    CHARGES,
+    ("bytea",),
+    f"{_CODE} JOIN charge ON charge.merchant_no = need.merchant_no"
+    " AND charge.consumer = consumer_code.consumer AND charge.status = 'pending_confirmation'",
+)
+PENDING_WITH_CARD: Final = Lookup(
+    "pending_with_card",
+    CHARGES,
+    ("uuid",),
+    "JOIN card AS named ON named.merchant_no = need.merchant_no AND named.card_id = need.v1"
+    " JOIN charge ON charge.merchant_no = need.merchant_no AND charge.consumer = named.consumer"
+    " AND charge.status = 'pending_confirmation'",
+)
+CARDS_OF_CHARGE: Final = Lookup("cards_of_charge", CARDS, ("uuid",), _CARDS_OF_CHARGE)
+ACCOUNTS_OF_CHARGE: Final = Lookup(
+    "accounts_of_charge", ACCOUNTS, ("uuid",), _CARDS_OF_CHARGE + _ACCOUNT_OF_CARD
+)
+VISITS_OF_CHARGE: Final = Lookup(
+    "visits_of_charge",
+    CHARGES,
+    ("uuid",),
+    "JOIN charge AS named ON named.merchant_no = need.merchant_no AND named.charge_id = need.v1"
+    " AND named.kind = 'period'"
+    + _VISITS_OF.format(card_id="(named.draws -> 0 ->> 'card_id')::uuid"),
+)
+"""All confirmed visits on the card of a visit: reversing the last needs the one before it."""
+WAITING_CHARGES: Final = Lookup(
+    "waiting_charges",
+    CHARGES,
+    (),
+    f"{_WAITING} JOIN charge ON charge.merchant_no = need.merchant_no"
+    " AND charge.charge_id = waiting.charge_id",
+)
+CARDS_WAITING: Final = Lookup("cards_waiting", CARDS, (), _CARDS_WAITING)
+ACCOUNTS_WAITING: Final = Lookup(
+    "accounts_waiting", ACCOUNTS, (), _CARDS_WAITING + _ACCOUNT_OF_CARD
+)
+VISITS_WAITING: Final = Lookup(
+    "visits_waiting",
+    CHARGES,
+    (),
+    f"{_CARDS_WAITING} AND card.kind = 'period'" + _VISITS_OF.format(card_id="card.card_id"),
+)
+
+TABLES: Final[tuple[Table[Any], ...]] = (CHARGES, CODES)
+INDEXES: Final[tuple[Index[Any], ...]] = (
+    CHARGES_BY_CODE,
+    CHARGES_BY_REFERENCE,
+    CHARGES_BY_STATE,
+    CHARGES_BY_KIND,
+    CHARGES_BY_REVERSAL,
+)
+LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
+    CODE_BY_HASH,
+    CARDS_OF_CODE,
+    ACCOUNTS_OF_CODE,
+    CHARGE_BY_ID,
+    CHARGE_BY_CODE,
+    CHARGE_BY_REFERENCE,
+    PENDING_OF_CODE,
+    PENDING_WITH_CARD,
+    CARDS_OF_CHARGE,
+    ACCOUNTS_OF_CHARGE,
+    VISITS_OF_CHARGE,
+    WAITING_CHARGES,
+    CARDS_WAITING,
+    ACCOUNTS_WAITING,
+    VISITS_WAITING,
+)

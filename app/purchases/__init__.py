@@ -1,0 +1,1 @@
+"""Selling a card: the purchase, the receipt that funds it, and money that funds nothing."""

@@ -1,0 +1,287 @@
+"""What a purchase and a receipt are, and which receipt funds which purchase.
+
+awaiting_payment --exact receipt--> funded
+|--cancel--> cancelled
+'--expires_at passes--> expired   (by the clock; a payment made in time still funds)
+
+receipt:  (exact) matched   (else) suspense --by hand--> matched
+'--by hand, or in time--> returned
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from app.cards.domain import Card, CardKind, CardStatus, business_date, terms_hash
+from app.ids import Prefix, parse, to_text
+from app.money import Fen
+
+_REFERENCE_PREFIX: Final = "AX"
+
+
+class PurchaseStatus(StrEnum):
+    """Where a purchase is in its life; `EXPIRED` is computed, never stored."""
+
+    AWAITING_PAYMENT = "awaiting_payment"
+    FUNDED = "funded"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class ReceiptStatus(StrEnum):
+    """What became of money received."""
+
+    MATCHED = "matched"
+    SUSPENSE = "suspense"
+    RETURNED = "returned"
+
+
+class SuspenseReason(StrEnum):
+    """Why money funds nothing."""
+
+    UNDERPAID = "underpaid"
+    OVERPAID = "overpaid"
+    PURCHASE_EXPIRED = "purchase_expired"
+    PURCHASE_CANCELLED = "purchase_cancelled"
+    ALREADY_FUNDED = "already_funded"
+    CONTRACT_NOT_ACCEPTED = "contract_not_accepted"
+    UNKNOWN_REFERENCE = "unknown_reference"
+    MERCHANT_NOT_SELLING = "merchant_not_selling"
+    UNKNOWN_CUSTODY_ACCOUNT = "unknown_custody_account"
+
+
+class Purchase(NamedTuple):
+    """A sale that waits for its payment, or was paid."""
+
+    merchant_no: int
+    purchase_id: UUID
+    product_id: UUID
+    store_id: UUID
+    status: PurchaseStatus
+    amount: Fen
+    consumer: UUID | None
+    consumer_id: str | None
+    issuer: str | None
+    contract_version: int
+    contract_sha256: bytes
+    accepted_at: datetime | None
+    card_id: UUID | None
+    expires_at: datetime
+    created_at: datetime
+
+    def status_at(self, at: datetime) -> PurchaseStatus:
+        """Give the status as the clock has it."""
+        if self.status == PurchaseStatus.AWAITING_PAYMENT and at >= self.expires_at:
+            return PurchaseStatus.EXPIRED
+        return PurchaseStatus(self.status)
+
+    @property
+    def payment_reference(self) -> str:
+        """What the payer quotes and the bank reports: it leads back to this purchase."""
+        text = to_text(Prefix.PURCHASE, self.purchase_id)
+        return _REFERENCE_PREFIX + text.removeprefix(f"{Prefix.PURCHASE}_").upper()
+
+
+class Product(NamedTuple):
+    """What of a card product a sale needs."""
+
+    merchant_no: int
+    product_id: UUID
+    kind: CardKind
+    price_amount: Fen
+    bonus_amount: Fen
+    sessions: int | None
+    gift_sessions: int | None
+    term_days: int | None
+    list_price_amount: Fen | None
+    contract_version: int
+    contract_sha256: bytes
+    on_sale: bool
+
+
+class Receipt(NamedTuple):
+    """Money that the bank reported as received in custody."""
+
+    merchant_no: int
+    receipt_id: UUID
+    status: ReceiptStatus
+    suspense_reason: SuspenseReason | None
+    bank: str
+    bank_reference: str
+    custody_account: str
+    amount: Fen
+    payment_reference: str
+    payer_name: bytes
+    payer_account_number: bytes
+    payer_index: bytes
+    purchase_id: UUID | None
+    card_id: UUID | None
+    refund_id: UUID | None
+    paid_at: datetime
+    received_at: datetime
+
+    def says_the_same_as(self, other: "Receipt") -> bool:
+        """Say whether two reports state the same facts; names and numbers by keyed index."""
+        return (
+            self.bank == other.bank
+            and self.amount == other.amount
+            and self.payment_reference == other.payment_reference
+            and self.payer_index == other.payer_index
+            and self.paid_at == other.paid_at
+        )
+
+
+class CoolingOff(NamedTuple):
+    """The period in which a new card can be given back (DOMAIN §4)."""
+
+    days: int
+    ends_on: date | None
+    """None where the calendar does not cover it: the period counts as open until it does."""
+
+
+def purchase_of_reference(payment_reference: str) -> UUID:
+    """Read a purchase's id from what a payer quoted; blanks and case do not matter.
+
+    Raises:
+        NotFound: It is no reference of ours.
+    """
+    text = "".join(payment_reference.split()).lower()
+    return parse(
+        Prefix.PURCHASE, f"{Prefix.PURCHASE}_{text.removeprefix(_REFERENCE_PREFIX.lower())}"
+    )
+
+
+def why_not_funded(
+    receipt: Receipt, purchase: Purchase | None, *, selling: bool
+) -> SuspenseReason | None:
+    """Say why a receipt funds nothing; None where it funds the purchase (DOMAIN §6, Sell)."""
+    if purchase is None:
+        return SuspenseReason.UNKNOWN_REFERENCE
+    if purchase.status == PurchaseStatus.FUNDED:
+        return SuspenseReason.ALREADY_FUNDED
+    if purchase.status == PurchaseStatus.CANCELLED:
+        return SuspenseReason.PURCHASE_CANCELLED
+    if purchase.accepted_at is None:
+        return SuspenseReason.CONTRACT_NOT_ACCEPTED
+    if receipt.paid_at > purchase.expires_at:
+        return SuspenseReason.PURCHASE_EXPIRED
+    if receipt.amount != purchase.amount:
+        short = receipt.amount < purchase.amount
+        return SuspenseReason.UNDERPAID if short else SuspenseReason.OVERPAID
+    return None if selling else SuspenseReason.MERCHANT_NOT_SELLING
+
+
+def new_card(
+    purchase: Purchase,
+    product: Product,
+    *,
+    card_id: UUID,
+    holder_salt: bytes,
+    cooling_off: CoolingOff,
+    paid_at: datetime,
+    at: datetime,
+) -> Card:
+    """Make the card that a payment buys, its terms frozen as they are now."""
+    assert purchase.consumer is not None, "an accepted purchase has a holder"
+    assert purchase.consumer_id is not None, "an accepted purchase has a holder"
+    assert purchase.accepted_at is not None, "only an accepted purchase is funded"
+    today = business_date(at)
+    is_count = product.kind == CardKind.COUNT
+    card = Card(
+        merchant_no=purchase.merchant_no,
+        card_id=card_id,
+        consumer=purchase.consumer,
+        consumer_id=purchase.consumer_id,
+        product_id=product.product_id,
+        purchase_id=purchase.purchase_id,
+        kind=product.kind,
+        status=CardStatus.ACTIVE,
+        on_hold=False,
+        paid_amount=purchase.amount,
+        bonus_amount=product.bonus_amount,
+        face_used_amount=Fen(0),
+        face_held_amount=Fen(0),
+        list_price_amount=product.list_price_amount,
+        list_used_amount=Fen(0),
+        list_price_missing=False,
+        sessions_total=(product.sessions or 0) + (product.gift_sessions or 0) if is_count else None,
+        sessions_used=0,
+        sessions_held=0,
+        term_days=product.term_days,
+        activated_on=today,
+        valid_until=_last_day(today, product.term_days),
+        last_visit_day=0,
+        frozen_days=0,
+        released_amount=Fen(0),
+        refunded_amount=Fen(0),
+        adjusted_amount=Fen(0),
+        recalled_amount=Fen(0),
+        pending_count=0,
+        code_day=None,
+        code_day_amount=Fen(0),
+        entry_count=0,
+        cooling_off_days=cooling_off.days,
+        cooling_off_ends_on=cooling_off.ends_on,
+        holder_salt=holder_salt,
+        terms_hash=b"",
+        paid_at=paid_at,
+        created_at=at,
+    )
+    return card._replace(
+        terms_hash=terms_hash(
+            card, contract_sha256=purchase.contract_sha256, accepted_at=purchase.accepted_at
+        )
+    )
+
+
+def _last_day(first: date, term_days: int | None) -> date | None:
+    return None if term_days is None else date.fromordinal(first.toordinal() + term_days - 1)
+
+
+def receipt_facts(receipt: Receipt, *, created: bool) -> Mapping[str, object]:
+    """Say what of a receipt's answer later events may change."""
+    return {
+        "status": receipt.status,
+        "suspense_reason": receipt.suspense_reason,
+        "purchase_id": None if receipt.purchase_id is None else str(receipt.purchase_id),
+        "card_id": None if receipt.card_id is None else str(receipt.card_id),
+        "created": created,
+    }
+
+
+def receipt_as_of(receipt: Receipt, facts: Mapping[str, object]) -> Receipt:
+    """Give the receipt as it was when a request was answered."""
+    reason = facts["suspense_reason"]
+    return receipt._replace(
+        status=ReceiptStatus(str(facts["status"])),
+        suspense_reason=None if reason is None else SuspenseReason(str(reason)),
+        purchase_id=_uuid(facts["purchase_id"]),
+        card_id=_uuid(facts["card_id"]),
+    )
+
+
+def purchase_facts(purchase: Purchase, status: PurchaseStatus) -> Mapping[str, object]:
+    """Say what of a purchase's answer later events may change."""
+    return {
+        "status": status,
+        "consumer_id": purchase.consumer_id,
+        "accepted_at": None if purchase.accepted_at is None else purchase.accepted_at.isoformat(),
+        "card_id": None if purchase.card_id is None else str(purchase.card_id),
+    }
+
+
+def purchase_as_of(purchase: Purchase, facts: Mapping[str, object]) -> Purchase:
+    """Give the purchase as it was when a request was answered."""
+    consumer_id, accepted_at = facts["consumer_id"], facts["accepted_at"]
+    return purchase._replace(
+        status=PurchaseStatus(str(facts["status"])),
+        consumer_id=None if consumer_id is None else str(consumer_id),
+        accepted_at=None if accepted_at is None else datetime.fromisoformat(str(accepted_at)),
+        card_id=_uuid(facts["card_id"]),
+    )
+
+
+def _uuid(text: object) -> UUID | None:
+    return None if text is None else UUID(str(text))
