@@ -2,13 +2,20 @@
 
 from typing import Final
 
+from fastapi import Response
+
 from app.access.tokens import LocalIssuer
 from app.api.dependencies import DatabaseDep, ServicesDep
+from app.api.problems import problems
 from app.api.routing import api_router
-from app.sandbox import service
+from app.purchases.errors import BankReferenceReused
+from app.purchases.routes import till_of
+from app.purchases.schemas import ReceiptRead
+from app.sandbox import paying, service
 from app.sandbox.schemas import (
     ClockAdvance,
     ClockRead,
+    PaymentCreate,
     SandboxMerchantCreate,
     SandboxRead,
     TokenCreate,
@@ -32,6 +39,22 @@ async def create_consumer_token(body: TokenCreate, services: ServicesDep) -> Tok
 async def advance_clock(body: ClockAdvance, db: DatabaseDep) -> ClockRead:
     """Move domain time forward in every process; credentials stay on real time."""
     return ClockRead(now=await service.advance_clock(db, body.seconds))
+
+
+@router.post(
+    "/bank/pay",
+    status_code=201,
+    summary="Pay for a purchase",
+    responses={
+        200: {"model": ReceiptRead, "description": "The bank reported this before."},
+        **problems(BankReferenceReused),
+    },
+)
+async def pay(body: PaymentCreate, services: ServicesDep, response: Response) -> ReceiptRead:
+    """Accept the contract for the consumer, and report the money as the bank does."""
+    recorded = (await paying.pay(till_of(services), body.to_domain())).value
+    response.status_code = 201 if recorded.created else 200
+    return ReceiptRead.from_domain(recorded.receipt)
 
 
 @router.post("/merchants", status_code=201, summary="Make another merchant")

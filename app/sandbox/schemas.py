@@ -4,11 +4,14 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from app.api.schemas import MerchantId, Model, ProductId, StoreId, Time
+from app.api.schemas import Amount, MerchantId, Model, ProductId, StoreId, Time
 from app.merchants.domain import Industry
 from app.merchants.schemas import Bank, District, LineName
+from app.money import Fen
+from app.purchases.schemas import AccountNumber, BankReference, PaymentReference
 from app.sandbox.domain import BANK, DISTRICT, Sandbox
 from app.sandbox.files import shown
+from app.sandbox.paying import Payment
 from app.sandbox.service import MerchantWish
 
 _SECONDS_MAX: Final = 20 * 366 * 86_400
@@ -102,3 +105,23 @@ class SandboxRead(Model):
     def from_domain(cls, sandbox: Sandbox) -> Self:
         """Show a sandbox."""
         return cls.model_validate(shown(sandbox))
+
+
+class PaymentCreate(Model):
+    """Pay as a consumer and a bank would; what is absent is chosen."""
+
+    payment_reference: PaymentReference
+    amount: Amount
+    bank_reference: BankReference | None = None
+    paid_at: Time | None = None
+    custody_account: AccountNumber | None = None
+
+    def to_domain(self) -> Payment:
+        """Say it in the service's own terms."""
+        return Payment(
+            payment_reference=self.payment_reference,
+            amount=Fen(self.amount),
+            bank_reference=self.bank_reference,
+            paid_at=self.paid_at,
+            custody_account=self.custody_account,
+        )
