@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from app.db.engine import Database
+from app.evidence.verification import verify
 from tests.cluster import Cluster, DatabaseUrls, join
 
 
@@ -63,3 +64,5 @@ async def fresh_database(cluster: Cluster) -> AsyncIterator[DatabaseUrls]:
 
 async def _verify(made: DatabaseUrls) -> None:
     """Check every invariant over all that the tests did."""
+    report = await verify(made.database_url)
+    assert not report.findings, "\n".join(map(str, report.findings))
