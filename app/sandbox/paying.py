@@ -6,16 +6,21 @@ from datetime import datetime
 from typing import Final
 
 from app.access.principals import consumer_of
-from app.db.engine import Transaction
+from app.db.engine import Database, Transaction
 from app.errors import NotFound
-from app.ids import merchant_no_of
 from app.money import Fen
-from app.purchases import queries
 from app.purchases.commands import AcceptPurchase, Holder
 from app.purchases.domain import Purchase, purchase_of_reference
 from app.purchases.errors import PurchaseNotAwaitingPayment
 from app.purchases.funding import Recorded
-from app.purchases.service import Payer, ReportedReceipt, Till, change_purchase, record_receipt
+from app.purchases.service import (
+    Payer,
+    ReportedReceipt,
+    Till,
+    change_purchase,
+    read_purchase,
+    record_receipt,
+)
 from app.sandbox.domain import BANK, CONSUMER_ID
 from app.settings import SANDBOX_ISSUER
 from app.writer.answers import Answered
@@ -52,8 +57,8 @@ async def pay(till: Till, payment: Payment) -> Answered[Recorded]:
     Raises:
         BankReferenceReused: The reference was reported with other facts.
     """
-    async with till.db.transaction() as tx:
-        purchase = await _find_purchase(tx, payment.payment_reference)
+    purchase = await _find_purchase(till.db, payment.payment_reference)
+    async with till.db.snapshot() as tx:
         account = await _find_account(tx, payment, purchase)
         paid_at = payment.paid_at or await _paid_before(tx, account, payment)
     if purchase is not None and purchase.accepted_at is None:
@@ -93,12 +98,11 @@ async def _accept(till: Till, purchase: Purchase) -> None:
         return
 
 
-async def _find_purchase(tx: Transaction, payment_reference: str) -> Purchase | None:
+async def _find_purchase(db: Database, payment_reference: str) -> Purchase | None:
     try:
-        purchase_id = purchase_of_reference(payment_reference)
+        return await read_purchase(db, purchase_of_reference(payment_reference))
     except NotFound:
         return None
-    return await queries.find_purchase(tx, merchant_no_of(purchase_id), purchase_id)
 
 
 async def _find_account(tx: Transaction, payment: Payment, purchase: Purchase | None) -> _Account:

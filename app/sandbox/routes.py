@@ -9,8 +9,8 @@ from app.api.dependencies import DatabaseDep, ServicesDep
 from app.api.problems import problems
 from app.api.routing import api_router
 from app.purchases.errors import BankReferenceReused
-from app.purchases.routes import till_of
 from app.purchases.schemas import ReceiptRead
+from app.purchases.service import Till
 from app.sandbox import paying, service
 from app.sandbox.schemas import (
     ClockAdvance,
@@ -52,7 +52,8 @@ async def advance_clock(body: ClockAdvance, db: DatabaseDep) -> ClockRead:
 )
 async def pay(body: PaymentCreate, services: ServicesDep, response: Response) -> ReceiptRead:
     """Accept the contract for the consumer, and report the money as the bank does."""
-    recorded = (await paying.pay(till_of(services), body.to_domain())).value
+    till = Till(services.db, services.writer, services.sealer, services.calendar, services.policies)
+    recorded = (await paying.pay(till, body.to_domain())).value
     response.status_code = 201 if recorded.created else 200
     return ReceiptRead.from_domain(recorded.receipt)
 
