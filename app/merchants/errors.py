@@ -1,9 +1,9 @@
 """What onboarding refuses."""
 
-from app.errors import StateRefusal
+from app.errors import DomainError
 
 
-class AlreadyExists(StateRefusal):
+class AlreadyExists(DomainError):
     """What may exist only once exists already: a licence number, a custody account."""
 
     code = "already_exists"
