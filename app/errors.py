@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+
 class DomainError(Exception):
     """Something that was asked for is refused; nothing has changed.
 
@@ -41,7 +42,9 @@ class Unauthenticated(DomainError):
 
     code = "unauthenticated"
 
-    def __init__(self, detail: str = "Send a valid credential in the Authorization header.") -> None:
+    def __init__(
+        self, detail: str = "Send a valid credential in the Authorization header."
+    ) -> None:
         super().__init__(detail)
 
 

@@ -28,6 +28,7 @@ from app.calendar.routes import router as calendar_router
 from app.card_products.routes import router as card_products_router
 from app.cards import tables as card_tables
 from app.cards.directory import MerchantDirectory
+from app.cards.routes import router as cards_router
 from app.charges import confirming, placing, reversing
 from app.charges import tables as charge_tables
 from app.charges.routes import router as charges_router
@@ -56,6 +57,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     access_router,
     calendar_router,
     card_products_router,
+    cards_router,
     charges_router,
     health_router,
     merchants_router,
