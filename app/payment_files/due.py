@@ -1,0 +1,110 @@
+"""What the worker does with files: cut when it is time, finish what was broken off."""
+
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID, uuid4
+
+import structlog
+
+from app.calendar.domain import SHANGHAI
+from app.calendar.errors import CalendarNotCovered
+from app.db.engine import Database
+from app.payment_files import service
+from app.payment_files.cutting import cut, finish_all
+from app.payment_files.domain import FileKind, PaymentFile
+from app.payment_files.parts import Parts
+from app.payment_files.results import apply_all
+
+log = structlog.stdlib.get_logger()
+
+_LEASE: Final = timedelta(minutes=10)
+"""How long a cut may take before another worker takes it over; both at once do no harm."""
+
+
+class _FileId(NamedTuple):
+    file_id: UUID
+
+
+class _Number(NamedTuple):
+    merchant_no: int
+
+
+async def cut_due(parts: Parts) -> list[PaymentFile]:
+    """Cut both kinds of file if this is the eve of a banking day, past `cut_time`; once an eve.
+
+    Call it every few seconds. A worker that was not there before midnight leaves its money to
+    the next cut, which takes it whole.
+    """
+    async with parts.db.snapshot() as tx:
+        now = (await tx.now()).astimezone(SHANGHAI)
+    if now.time() < parts.policies.cut_time:
+        return []
+    tomorrow = now.date() + timedelta(days=1)
+    try:
+        if not (await parts.calendar.get()).is_working_day(tomorrow):
+            return []
+    except CalendarNotCovered:
+        log.warning("payment_file.calendar_not_covered", date=tomorrow.isoformat())
+        return []
+    return [
+        file for kind in FileKind for file in await _cut_once(parts, kind, business_date=tomorrow)
+    ]
+
+
+async def resume(parts: Parts) -> None:
+    """Finish what a process left behind: cuts, cancellations, reports, reversals that wait.
+
+    All of it may be under way in another process; doing it together does no harm.
+    """
+    await finish_all(parts)
+    async with parts.db.snapshot() as tx:
+        cancelled = await tx.fetch(
+            _FileId,
+            """
+            SELECT file_id FROM payment_file
+            WHERE status = 'cancelled' AND EXISTS (
+                SELECT FROM payment_order
+                WHERE payment_order.file_id = payment_file.file_id AND status = 'pending')
+            """,
+        )
+    for file in cancelled:
+        await service.give_back(parts, file.file_id)
+    await apply_all(parts)
+    async with parts.db.snapshot() as tx:
+        waiting = await tx.fetch(
+            _Number, "SELECT merchant_no FROM book WHERE waiting_reversal_amount > 0"
+        )
+    for book in waiting:
+        # Most of them wait for money; one may have got it just before a process died.
+        await parts.serve_reversals(book.merchant_no)
+
+
+async def _cut_once(parts: Parts, kind: FileKind, *, business_date: date) -> list[PaymentFile]:
+    name = f"cut:{kind}:{business_date.isoformat()}"
+    if not await _lease(parts.db, name):
+        return []
+    made = await cut(parts, kind, asked=business_date, request=None)
+    async with parts.db.transaction() as tx:
+        await tx.execute("UPDATE job SET finished_at = anxin_now() WHERE name = :name", name=name)
+    return made.value
+
+
+async def _lease(db: Database, name: str) -> bool:
+    """Take a job that is neither finished nor another worker's."""
+    async with db.transaction() as tx:
+        now = await tx.now()
+        return (
+            await tx.execute(
+                """
+            INSERT INTO job (name, leased_until, leased_by) VALUES (:name, :until, :by)
+            ON CONFLICT (name) DO UPDATE
+            SET leased_until = excluded.leased_until, leased_by = excluded.leased_by
+            WHERE job.finished_at IS NULL AND job.leased_until <= :now
+            """,
+                name=name,
+                until=now + _LEASE,
+                by=uuid4(),
+                now=now,
+            )
+            == 1
+        )

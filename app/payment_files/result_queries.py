@@ -1,0 +1,274 @@
+"""Rows of banks' reports, and of what applying them changes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from app.db.engine import Transaction
+from app.db.rows import Json
+from app.ids import new_platform_id
+from app.money import Fen
+from app.payment_files.domain import Reason, RefundStatus, ReportedResult
+from app.writer.answers import as_facts, from_facts
+
+
+class ReportRow(NamedTuple):
+    """A report as the bank sent it."""
+
+    report_id: UUID
+    file_id: UUID
+    body: Json
+    applied_at: datetime | None
+
+    def results(self) -> list[ReportedResult]:
+        """Read its lines."""
+        lines = cast("list[Mapping[str, object]]", json.loads(self.body))
+        return [from_facts(ReportedResult, line) for line in lines]
+
+
+class OutcomeRow(NamedTuple):
+    """What a line of a report did."""
+
+    merchant_no: int
+    report_id: UUID
+    position: int
+    order_id: UUID
+    outcome: str
+
+
+class LiveOrder(NamedTuple):
+    """An order as results change it."""
+
+    merchant_no: int
+    order_id: UUID
+    kind: str
+    refund_id: UUID | None
+    payee_account_id: UUID | None
+    amount: Fen
+    status: str
+    reason: str | None
+    claimed_amount: Fen
+
+
+class LiveRefund(NamedTuple):
+    """A refund as results of its orders change it."""
+
+    refund_id: UUID
+    card_id: UUID | None
+    status: str
+
+
+class AlertRow(NamedTuple):
+    """Something that people must look at; no personal data."""
+
+    alert_id: UUID
+    merchant_no: int
+    kind: str
+    subject_id: UUID | None
+    detail: Json
+    created_at: datetime
+
+
+class ReportId(NamedTuple):
+    """A report."""
+
+    report_id: UUID
+
+
+class _Position(NamedTuple):
+    position: int
+
+
+async def insert_report(tx: Transaction, file_id: UUID, results: Sequence[ReportedResult]) -> UUID:
+    """Store a report whole, before anything of it is applied."""
+    report_id = new_platform_id()
+    await tx.execute(
+        """
+        INSERT INTO result_report (report_id, file_id, body, received_at)
+        VALUES (:id, :file_id, CAST(:body AS jsonb), anxin_now())
+        """,
+        id=report_id,
+        file_id=file_id,
+        body=json.dumps([as_facts(result) for result in results]),
+    )
+    return report_id
+
+
+async def find_report(tx: Transaction, report_id: UUID) -> ReportRow:
+    """Give a report."""
+    row = await tx.fetch_one(
+        ReportRow,
+        """
+        SELECT report_id, file_id, CAST(body AS text) AS body, applied_at
+        FROM result_report WHERE report_id = :id
+        """,
+        id=report_id,
+    )
+    assert row is not None
+    return row
+
+
+async def unapplied_reports(tx: Transaction) -> list[UUID]:
+    """Give the reports that were not applied to the end, oldest first."""
+    rows = await tx.fetch(
+        ReportId,
+        """
+        SELECT report_id FROM result_report WHERE applied_at IS NULL
+        ORDER BY received_at, report_id
+        """,
+    )
+    return [row.report_id for row in rows]
+
+
+async def mark_applied(tx: Transaction, report_id: UUID) -> None:
+    """Record that all of a report was applied."""
+    await tx.execute(
+        """
+        UPDATE result_report SET applied_at = anxin_now()
+        WHERE report_id = :id AND applied_at IS NULL
+        """,
+        id=report_id,
+    )
+
+
+async def positions_done(tx: Transaction, merchant_no: int, report_id: UUID) -> frozenset[int]:
+    """Say which lines of a report were applied to this merchant's book."""
+    rows = await tx.fetch(
+        _Position,
+        "SELECT position FROM result_outcome WHERE merchant_no = :no AND report_id = :id",
+        no=merchant_no,
+        id=report_id,
+    )
+    return frozenset(row.position for row in rows)
+
+
+async def outcomes(tx: Transaction, report_id: UUID) -> list[OutcomeRow]:
+    """Give what each line of a report did, in their order."""
+    return await tx.fetch(
+        OutcomeRow,
+        """
+        SELECT merchant_no, report_id, position, order_id, outcome
+        FROM result_outcome WHERE report_id = :id ORDER BY position
+        """,
+        id=report_id,
+    )
+
+
+async def live_orders(
+    tx: Transaction, merchant_no: int, order_ids: Sequence[UUID]
+) -> dict[UUID, LiveOrder]:
+    """Give orders of a merchant whose book is locked, which keeps them as they are."""
+    rows = await tx.fetch(
+        LiveOrder,
+        """
+        SELECT merchant_no, order_id, kind, refund_id, payee_account_id, amount, status, reason,
+               claimed_amount
+        FROM payment_order
+        WHERE merchant_no = :no AND order_id = ANY(CAST(:ids AS uuid[]))
+        """,
+        no=merchant_no,
+        ids=list(order_ids),
+    )
+    return {row.order_id: row for row in rows}
+
+
+async def pending_order_ids(
+    tx: Transaction, merchant_no: int, file_id: UUID, limit: int
+) -> list[UUID]:
+    """Give orders of a file that the bank has not answered."""
+
+    class OrderId(NamedTuple):
+        order_id: UUID
+
+    rows = await tx.fetch(
+        OrderId,
+        """
+        SELECT order_id FROM payment_order
+        WHERE merchant_no = :no AND file_id = :file_id AND status = 'pending'
+        ORDER BY order_id LIMIT :limit
+        """,
+        no=merchant_no,
+        file_id=file_id,
+        limit=limit,
+    )
+    return [row.order_id for row in rows]
+
+
+async def live_refunds(
+    tx: Transaction, merchant_no: int, refund_ids: Sequence[UUID]
+) -> dict[UUID, LiveRefund]:
+    """Give refunds of a merchant whose book is locked."""
+    rows = await tx.fetch(
+        LiveRefund,
+        """
+        SELECT refund_id, card_id, status FROM refund
+        WHERE merchant_no = :no AND refund_id = ANY(CAST(:ids AS uuid[]))
+        """,
+        no=merchant_no,
+        ids=list(refund_ids),
+    )
+    return {row.refund_id: row for row in rows}
+
+
+async def update_orders(tx: Transaction, merchant_no: int, orders: Sequence[LiveOrder]) -> None:
+    """Store how orders stand."""
+    await tx.execute(
+        """
+        UPDATE payment_order
+        SET status = new.status, reason = new.reason, claimed_amount = new.claimed_amount
+        FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:reasons AS text[]),
+            CAST(:claimed AS bigint[])
+        ) AS new (order_id, status, reason, claimed_amount)
+        WHERE payment_order.merchant_no = :no AND payment_order.order_id = new.order_id
+        """,
+        no=merchant_no,
+        ids=[order.order_id for order in orders],
+        statuses=[str(order.status) for order in orders],
+        reasons=[None if order.reason is None else str(order.reason) for order in orders],
+        claimed=[order.claimed_amount for order in orders],
+    )
+
+
+async def update_refunds(
+    tx: Transaction, merchant_no: int, statuses: Mapping[UUID, RefundStatus]
+) -> None:
+    """Store how refunds stand."""
+    await tx.execute(
+        """
+        UPDATE refund SET status = new.status
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[])) AS new (refund_id, status)
+        WHERE refund.merchant_no = :no AND refund.refund_id = new.refund_id
+        """,
+        no=merchant_no,
+        ids=list(statuses),
+        statuses=[str(status) for status in statuses.values()],
+    )
+
+
+async def block_payee(
+    tx: Transaction, merchant_no: int, payee_account_id: UUID, reason: Reason
+) -> None:
+    """Send nothing more to this account; the first reason stays."""
+    await tx.execute(
+        """
+        UPDATE payee_account
+        SET blocked_at = anxin_now(), blocked_reason = :reason
+        WHERE merchant_no = :no AND payee_account_id = :id AND blocked_at IS NULL
+        """,
+        no=merchant_no,
+        id=payee_account_id,
+        reason=str(reason),
+    )
+
+
+async def insert_outcomes(tx: Transaction, rows: Sequence[OutcomeRow]) -> None:
+    """Store what lines of a report did, with their bookings."""
+    await tx.insert("result_outcome", OutcomeRow, rows)
+
+
+async def insert_alerts(tx: Transaction, rows: Sequence[AlertRow]) -> None:
+    """Raise alerts."""
+    await tx.insert("alert", AlertRow, rows)

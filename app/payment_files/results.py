@@ -1,0 +1,236 @@
+"""A bank's report of results: stored whole, then applied merchant by merchant.
+
+Each line's outcome is written in the transaction that books it. So a report that was broken off
+goes on where it stopped, by whoever finds it, and a retry is answered as the first time.
+"""
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from app import ids
+from app.db.engine import Transaction
+from app.db.rows import Json
+from app.ids import Prefix, merchant_no_of
+from app.ledger.books import LockedBook, locked_books
+from app.payment_files import queries, result_queries
+from app.payment_files.booking import Desk
+from app.payment_files.domain import (
+    STEP_MAX,
+    AppliedReport,
+    FileStatus,
+    OrderStatus,
+    Outcome,
+    Reason,
+    ReportedResult,
+    ReportedStatus,
+    ResultOutcome,
+    Verdict,
+    decide,
+    file_status_after,
+)
+from app.payment_files.errors import OrderNotInFile
+from app.payment_files.parts import Parts
+from app.payment_files.result_queries import AlertRow, LiveOrder, OutcomeRow, ReportRow
+from app.writer.answers import Answered
+from app.writer.requests import RequestKey, claim, keep
+
+log = structlog.stdlib.get_logger()
+
+CONFLICT: Final = "payment_result_conflict"
+"""The kind of alert that a contradicting result raises."""
+
+
+class Line(NamedTuple):
+    """A line of a report and its place in it."""
+
+    position: int
+    result: ReportedResult
+
+
+async def report_results(
+    parts: Parts,
+    bank: str,
+    file_id: UUID,
+    results: Sequence[ReportedResult],
+    *,
+    request: RequestKey | None,
+) -> Answered[AppliedReport]:
+    """Take what a bank says of orders, in every state of the file; it counts as acknowledgement.
+
+    Saying the same again, under any key, changes nothing. A retry under the same key finishes
+    the report and gives its outcomes.
+
+    Raises:
+        IdempotencyKeyReused: The key was used for another request.
+        NotFound: The file is another bank's, or there is none.
+        OrderNotInFile: A line names an order of another file; nothing was applied.
+    """
+    async with parts.db.transaction() as tx:
+        stored = await claim(tx, ids.PLATFORM_NO, request)
+        if stored is None:
+            report_id = await _store(tx, bank, file_id, results)
+            await keep(
+                tx,
+                ids.PLATFORM_NO,
+                request,
+                command="report_results",
+                subject_id=report_id,
+                answer={"report_id": report_id},
+            )
+        else:
+            report_id = UUID(str(stored["report_id"]))
+    await apply_report(parts, report_id)
+    return Answered(await _read(parts, report_id), replayed=stored is not None)
+
+
+async def _store(
+    tx: Transaction, bank: str, file_id: UUID, results: Sequence[ReportedResult]
+) -> UUID:
+    await queries.require_bank_file(tx, bank, file_id, lock=True)
+    asked = [result.order_id for result in results]
+    known = await queries.order_ids_in_file(tx, file_id, asked)
+    for order_id in asked:
+        if order_id not in known:
+            raise OrderNotInFile(ids.to_text(Prefix.ORDER, order_id))
+    await queries.mark_acknowledged(tx, file_id)
+    return await result_queries.insert_report(tx, file_id, results)
+
+
+async def apply_all(parts: Parts) -> None:
+    """Apply every report to its end; the worker calls this after a crash."""
+    async with parts.db.snapshot() as tx:
+        unapplied = await result_queries.unapplied_reports(tx)
+    for report_id in unapplied:
+        await apply_report(parts, report_id)
+
+
+async def apply_report(parts: Parts, report_id: UUID) -> None:
+    """Apply what of a report is not applied yet, and say where its file stands then."""
+    async with parts.db.snapshot() as tx:
+        report = await result_queries.find_report(tx, report_id)
+    if report.applied_at is not None:
+        return
+    for merchant_no, lines in _by_merchant(report.results()):
+        # Lines of one merchant keep their order: an order may be paid and returned in a report.
+        for start in range(0, len(lines), STEP_MAX):
+            await _apply_step(parts, report, merchant_no, lines[start : start + STEP_MAX])
+    async with parts.db.transaction() as tx:
+        status = await _settle_file(tx, report.file_id)
+        await result_queries.mark_applied(tx, report_id)
+    log.info(
+        "payment_results.applied",
+        report_id=str(report_id),
+        file_id=str(report.file_id),
+        file_status=str(status),
+    )
+
+
+def _by_merchant(results: Sequence[ReportedResult]) -> list[tuple[int, list[Line]]]:
+    lines = [Line(position, result) for position, result in enumerate(results)]
+    lines.sort(key=_merchant_of)
+    return [(no, list(group)) for no, group in groupby(lines, key=_merchant_of)]
+
+
+def _merchant_of(line: Line) -> int:
+    return merchant_no_of(line.result.order_id)
+
+
+async def _apply_step(
+    parts: Parts, report: ReportRow, merchant_no: int, lines: Sequence[Line]
+) -> None:
+    async with parts.db.transaction() as tx, locked_books(tx, [merchant_no]) as books:
+        ledger = books[merchant_no]
+        done = await result_queries.positions_done(tx, merchant_no, report.report_id)
+        todo = [line for line in lines if line.position not in done]
+        if todo:
+            await _apply(tx, ledger, report.report_id, todo)
+        waiting = ledger.head.waiting_reversal_amount > 0
+    if waiting:
+        # Also where nothing was to do: a crash may have come between the booking and this.
+        await parts.serve_reversals(merchant_no)
+
+
+async def _apply(
+    tx: Transaction, ledger: LockedBook, report_id: UUID, lines: Sequence[Line]
+) -> None:
+    desk = await Desk.of(tx, ledger, [line.result.order_id for line in lines])
+    outcomes: list[OutcomeRow] = []
+    alerts: list[AlertRow] = []
+    for position, result in lines:
+        order = desk.orders[result.order_id]
+        verdict = _decide(order, result)
+        if verdict.bookings:
+            desk.book(order.order_id, verdict.status, verdict.bookings, _reason_of(result))
+        if verdict.outcome is Outcome.CONFLICT:
+            alerts.append(_alert(order, result, verdict, ledger))
+        outcomes.append(
+            OutcomeRow(order.merchant_no, report_id, position, order.order_id, verdict.outcome)
+        )
+    await desk.store(tx)
+    await result_queries.insert_alerts(tx, alerts)
+    await result_queries.insert_outcomes(tx, outcomes)
+
+
+def _decide(order: LiveOrder, result: ReportedResult) -> Verdict:
+    agrees = result.amount is None or result.amount == order.amount
+    return decide(OrderStatus(order.status), result.status, amount_agrees=agrees)
+
+
+def _reason_of(result: ReportedResult) -> Reason | None:
+    return None if result.status is ReportedStatus.PAID else result.reason
+
+
+def _alert(
+    order: LiveOrder, result: ReportedResult, verdict: Verdict, ledger: LockedBook
+) -> AlertRow:
+    detail = {
+        "order_status": order.status,
+        "amount": order.amount,
+        "reported_status": result.status,
+        "reported_amount": result.amount,
+        "reported_reason": result.reason,
+        "booked": verdict.bookings,
+    }
+    return AlertRow(
+        ids.new_id(order.merchant_no),
+        order.merchant_no,
+        CONFLICT,
+        order.order_id,
+        Json(json.dumps(detail)),
+        ledger.at,
+    )
+
+
+async def _settle_file(tx: Transaction, file_id: UUID) -> FileStatus:
+    """Say where a file stands; reports on it at the same time wait here for each other."""
+    file = await queries.find_file(tx, file_id, lock=True)
+    assert file is not None
+    counts = await queries.count_orders(tx, file_id)
+    status = file_status_after(
+        FileStatus(file.status),
+        orders=counts.orders,
+        pending=counts.pending,
+        rejected=counts.rejected,
+    )
+    await queries.set_status(tx, file_id, status)
+    return status
+
+
+async def _read(parts: Parts, report_id: UUID) -> AppliedReport:
+    async with parts.db.snapshot() as tx:
+        report = await result_queries.find_report(tx, report_id)
+        (file,) = await queries.files_by_id(tx, [report.file_id])
+        rows = await result_queries.outcomes(tx, report_id)
+    reported = [result.status for result in report.results()]
+    return AppliedReport(
+        file.sealed(),
+        tuple(
+            ResultOutcome(row.order_id, reported[row.position], Outcome(row.outcome))
+            for row in rows
+        ),
+    )
