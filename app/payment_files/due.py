@@ -2,14 +2,14 @@
 
 from datetime import date, timedelta
 from typing import Final, NamedTuple
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
 from app.calendar.domain import SHANGHAI
 from app.calendar.errors import CalendarNotCovered
 from app.db.engine import Database
-from app.payment_files import service
+from app.payment_files import queries, service
 from app.payment_files.cutting import cut, finish_all
 from app.payment_files.domain import FileKind, PaymentFile
 from app.payment_files.parts import Parts
@@ -19,10 +19,6 @@ log = structlog.stdlib.get_logger()
 
 _LEASE: Final = timedelta(minutes=10)
 """How long a cut may take before another worker takes it over; both at once do no harm."""
-
-
-class _FileId(NamedTuple):
-    file_id: UUID
 
 
 class _Number(NamedTuple):
@@ -58,17 +54,9 @@ async def resume(parts: Parts) -> None:
     """
     await finish_all(parts)
     async with parts.db.snapshot() as tx:
-        cancelled = await tx.fetch(
-            _FileId,
-            """
-            SELECT file_id FROM payment_file
-            WHERE status = 'cancelled' AND EXISTS (
-                SELECT FROM payment_order
-                WHERE payment_order.file_id = payment_file.file_id AND status = 'pending')
-            """,
-        )
-    for file in cancelled:
-        await service.give_back(parts, file.file_id)
+        cancelled = await queries.files_being_cancelled(tx)
+    for file_id in cancelled:
+        await service.give_back(parts, file_id)
     await apply_all(parts)
     async with parts.db.snapshot() as tx:
         waiting = await tx.fetch(

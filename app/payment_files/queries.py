@@ -24,7 +24,7 @@ from app.payment_files.domain import (
 
 _FILES: Final = """
 SELECT file_id, kind, bank, business_date, sequence, status, order_count, total_amount, sha256,
-       signature, key_id, handed_out_at, created_at
+       signature, key_id, handed_out_at, cancelled_at, created_at
 FROM payment_file
 """
 _ORDERS: Final = """
@@ -49,11 +49,17 @@ class FileRow(NamedTuple):
     signature: bytes | None
     key_id: str | None
     handed_out_at: datetime | None
+    cancelled_at: datetime | None
     created_at: datetime
 
     @property
     def is_sealed(self) -> bool:
         return self.status != FileStatus.CUTTING
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Say whether it is, also while its money is still on the way back."""
+        return self.cancelled_at is not None
 
     def sealed(self) -> PaymentFile:
         """Give a sealed file in the domain's types."""
@@ -67,7 +73,7 @@ class FileRow(NamedTuple):
             bank=self.bank,
             business_date=self.business_date,
             sequence=self.sequence,
-            status=FileStatus(self.status),
+            status=FileStatus.CANCELLED if self.is_cancelled else FileStatus(self.status),
             order_count=self.order_count,
             total_amount=self.total_amount,
             sha256=self.sha256,
@@ -211,10 +217,33 @@ async def mark_acknowledged(tx: Transaction, file_id: UUID) -> None:
         SET status = CASE status WHEN 'ready' THEN 'acknowledged' ELSE status END,
             handed_out_at = coalesce(handed_out_at, anxin_now()),
             acknowledged_at = coalesce(acknowledged_at, anxin_now())
-        WHERE file_id = :id AND status <> 'cancelled'
+        WHERE file_id = :id AND cancelled_at IS NULL
         """,
         id=file_id,
     )
+
+
+async def mark_cancelled(tx: Transaction, file_id: UUID) -> None:
+    """Keep the file from its bank for good."""
+    await tx.execute(
+        "UPDATE payment_file SET cancelled_at = anxin_now() WHERE file_id = :id", id=file_id
+    )
+
+
+async def files_being_cancelled(tx: Transaction) -> list[UUID]:
+    """Give the files whose money is not all payable again."""
+
+    class Found(NamedTuple):
+        file_id: UUID
+
+    rows = await tx.fetch(
+        Found,
+        """
+        SELECT file_id FROM payment_file
+        WHERE cancelled_at IS NOT NULL AND status <> 'cancelled' ORDER BY file_id
+        """,
+    )
+    return [row.file_id for row in rows]
 
 
 async def set_status(tx: Transaction, file_id: UUID, status: FileStatus) -> None:

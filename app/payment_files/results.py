@@ -210,6 +210,8 @@ async def _settle_file(tx: Transaction, file_id: UUID) -> FileStatus:
     """Say where a file stands; reports on it at the same time wait here for each other."""
     file = await queries.find_file(tx, file_id, lock=True)
     assert file is not None
+    if file.is_cancelled:
+        return FileStatus.CANCELLED
     counts = await queries.count_orders(tx, file_id)
     status = file_status_after(
         FileStatus(file.status),

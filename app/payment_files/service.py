@@ -116,11 +116,11 @@ async def list_orders(
     """
     async with db.transaction() as tx:
         file = await queries.require_bank_file(tx, bank, file_id, lock=True)
-        if file.status != FileStatus.CANCELLED:
+        if not file.is_cancelled:
             await queries.mark_handed_out(tx, file_id)
         rows = await queries.orders_below(tx, file_id, below)
     orders = [row.opened(sealer) for row in rows]
-    if file.status == FileStatus.CANCELLED:
+    if file.is_cancelled:
         return [_as_cancelled(order) for order in orders]
     return orders
 
@@ -156,10 +156,10 @@ async def cancel(parts: Parts, file_id: UUID, *, request: RequestKey | None) -> 
         file = await queries.find_file(tx, file_id, lock=True)
         if file is None or not file.is_sealed:
             raise NotFound
-        if file.status != FileStatus.CANCELLED:
-            if file.handed_out_at is not None:
-                raise FileAlreadyDownloaded
-            await queries.set_status(tx, file_id, FileStatus.CANCELLED)
+        if file.handed_out_at is not None:
+            raise FileAlreadyDownloaded
+        if not file.is_cancelled:
+            await queries.mark_cancelled(tx, file_id)
         if stored is None:
             await keep(
                 tx, ids.PLATFORM_NO, request, command="cancel_file", subject_id=file_id, answer={}
@@ -178,6 +178,8 @@ async def give_back(parts: Parts, file_id: UUID) -> None:
     for merchant_no in merchants:
         while await _give_back_step(parts, file_id, merchant_no):
             pass
+    async with parts.db.transaction() as tx:
+        await queries.set_status(tx, file_id, FileStatus.CANCELLED)
 
 
 async def _give_back_step(parts: Parts, file_id: UUID, merchant_no: int) -> bool:
@@ -196,7 +198,7 @@ async def _give_back_step(parts: Parts, file_id: UUID, merchant_no: int) -> bool
 
 def _require_not_cancelled(file: FileRow) -> None:
     """A cancelled file is never handed out, so that no bank can execute it."""
-    if file.status == FileStatus.CANCELLED:
+    if file.is_cancelled:
         raise NotFound
 
 

@@ -537,6 +537,8 @@ CREATE TABLE payment_file (
     signature bytea,
     key_id text REFERENCES signing_key (key_id),
     handed_out_at timestamptz,
+    -- From here no bank gets it; the status follows when all of its money is payable again.
+    cancelled_at timestamptz,
     acknowledged_at timestamptz,
     created_at timestamptz NOT NULL,
     CONSTRAINT payment_file_sequence_is_unique UNIQUE (bank, kind, sequence),
@@ -544,7 +546,10 @@ CREATE TABLE payment_file (
         (status = 'cutting') = (sequence IS NULL)
         AND (sequence IS NULL) = (sha256 IS NULL)
         AND (sequence IS NULL) = (signature IS NULL)
-        AND (sequence IS NULL) = (total_amount IS NULL))
+        AND (sequence IS NULL) = (total_amount IS NULL)),
+    CONSTRAINT payment_file_cancelled_was_not_handed_out CHECK (
+        (status <> 'cancelled' OR cancelled_at IS NOT NULL)
+        AND (cancelled_at IS NULL OR handed_out_at IS NULL))
 );
 
 -- One at a time, so that a cut that was broken off is finished before the next one begins.

@@ -412,7 +412,7 @@ async def test_a_cancellation_that_was_broken_off_is_finished_by_the_worker(worl
     await world.earned(shop, 10_00)
     file = await world.one_file()
     async with world.db.transaction() as tx:  # where the process died: before any merchant's step
-        await tx.execute("UPDATE payment_file SET status = 'cancelled'")
+        await tx.execute("UPDATE payment_file SET cancelled_at = anxin_now()")
 
     await due.resume(world.parts)
 
