@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from app.cards.directory import MerchantDirectory
 from app.cards.routes import router as cards_router
 from app.charges import confirming, placing, reversing
 from app.charges import tables as charge_tables
+from app.charges.commands import ServeReversals
 from app.charges.routes import router as charges_router
 from app.db.engine import Database
 from app.db.sealing import Sealer
@@ -105,6 +106,13 @@ def executors(policies: Policies, till: purchases_service.Till) -> Mapping[str, 
     )
 
 
+def _serving(writer: Writer) -> Callable[[int], Awaitable[None]]:
+    async def serve_reversals(merchant_no: int) -> None:
+        await writer.submit(ServeReversals(merchant_no))
+
+    return serve_reversals
+
+
 def _without_doubles(*parts: Mapping[str, Executor]) -> Mapping[str, Executor]:
     united: dict[str, Executor] = {}
     for part in parts:
@@ -145,6 +153,7 @@ async def open_services(
             code_guesses=FailureLimit(_CODE_GUESSES_PER_MINUTE),
             signer=signer,
             sealer=sealer,
+            serve_reversals=_serving(writer),
             executors=executors(policies, till),
         )
         await _refuse_sandbox_keys(settings, db)

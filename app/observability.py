@@ -156,6 +156,7 @@ class Metrics:
 
     def observe_batch(self, batch: BatchObserved) -> None:
         """Take in what the writer did."""
+        self.uses.inc(batch.events.get("charge.confirmed", 0))
         self.batch_size.observe(batch.size)
         self.batch_seconds.observe(batch.seconds)
         self.commit_seconds.observe(batch.commit_seconds)

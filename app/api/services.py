@@ -1,6 +1,6 @@
 """What a process holds for all its requests; made by `main` when it starts."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,5 +51,7 @@ class Services:
     """Counts codes that no consumer showed, per merchant."""
     signer: Signer
     sealer: Sealer
+    serve_reversals: Callable[[int], Awaitable[None]]
+    """Lets a merchant's waiting reversals follow a credit to payable that the writer did not make."""
     executors: Mapping[str, Executor]
     """What happens on approval, by action."""

@@ -28,11 +28,12 @@ remember_consumer = card_queries.remember_consumer
 
 @dataclass(frozen=True, slots=True)
 class CustodyAccount:
-    """A custody account, found by its number."""
+    """A custody account, found by its number, and where its merchant does business."""
 
     merchant_no: int
     bank: str
     account_number: str
+    district: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,8 @@ async def find_custody_account(tx: Transaction, number: str) -> CustodyAccount |
     return await tx.fetch_one(
         CustodyAccount,
         """
-        SELECT merchant_no, bank, account_number FROM custody_account
+        SELECT merchant_no, bank, account_number, district
+        FROM custody_account JOIN merchant USING (merchant_no)
         WHERE account_number = :number
         """,
         number=number,

@@ -169,7 +169,7 @@ async def record_receipt(
         purchase_id=_purchase_id(reported.payment_reference, account.merchant_no),
         card_id=new_id(account.merchant_no),
         holder_salt=secrets.token_bytes(_SALT_BYTES),
-        cooling_off=await _cooling_off(till, reported.paid_at),
+        cooling_off=await _cooling_off(till, account.district, reported.paid_at),
     )
     outcome = await till.writer.submit(command)
     if outcome.replayed is not None:
@@ -238,7 +238,8 @@ def executors(till: Till) -> Mapping[str, Executor]:
     async def match(tx: Transaction, approval: Approval) -> Execution:
         receipt_id = _subject(approval)
         receipt = await queries.find_receipt(tx, merchant_no_of(receipt_id), receipt_id)
-        if receipt is None:
+        account = receipt and await queries.find_custody_account(tx, receipt.custody_account)
+        if receipt is None or account is None:
             raise NotFound
         command = MatchReceipt(
             merchant_no=receipt.merchant_no,
@@ -247,7 +248,7 @@ def executors(till: Till) -> Mapping[str, Executor]:
             purchase_id=parse(Prefix.PURCHASE, str(approval.request["purchase_id"])),
             card_id=new_id(receipt.merchant_no),
             holder_salt=secrets.token_bytes(_SALT_BYTES),
-            cooling_off=await _cooling_off(till, receipt.paid_at),
+            cooling_off=await _cooling_off(till, account.district, receipt.paid_at),
         )
         return await _executed(till, command)
 
@@ -338,8 +339,9 @@ async def _keep_stray(tx: Transaction, receipt: Receipt) -> Recorded:
     return Recorded(kept, created=True)
 
 
-async def _cooling_off(till: Till, paid_at: datetime) -> CoolingOff:
-    days = till.policies.cooling_off_days
+async def _cooling_off(till: Till, district: str, paid_at: datetime) -> CoolingOff:
+    """Give the period of the merchant's region; the calendar may not cover its end yet."""
+    days = till.policies.in_district(district).cooling_off_days
     calendar = await till.calendar.get()
     return CoolingOff(days, calendar.cooling_off_end(paid_at, days))
 

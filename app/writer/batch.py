@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime  # read at run time: a row's column
@@ -87,6 +88,8 @@ class BatchDone:
 
     skipped: Sequence[Job]
     commit_seconds: float
+    events: Mapping[str, int]
+    """How often each kind of event happened."""
 
 
 class BatchFailed(Exception):
@@ -169,7 +172,8 @@ class BatchRunner:
             settle()
         for job in skipped:
             job.skips += 1
-        return BatchDone(skipped, commit_seconds)
+        events = Counter(name for _, name, _ in opened.events)
+        return BatchDone(skipped, commit_seconds, events)
 
     async def was_committed(self, lane: Lane, batch_id: UUID, nos: Sequence[int]) -> bool:
         """Say whether a batch exists whose COMMIT went unanswered.

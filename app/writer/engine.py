@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final, TypeVar
@@ -47,6 +47,7 @@ class BatchObserved:
     queued: int
     seconds: float
     commit_seconds: float
+    events: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -240,6 +241,7 @@ class Writer:
                 self._queue.size,
                 perf_counter() - started,
                 done.commit_seconds,
+                done.events,
             )
         )
         return [*done.skipped, *rest]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from uuid import UUID
 
 from app.db.rows import Json
 from app.errors import IdempotencyKeyReused, StoredRefusal
 
 if TYPE_CHECKING:
-    from app.db.engine import Transaction
+    from app.db.engine import Database, Transaction
     from app.errors import DomainError
+
+
+REFUSALS_KEPT: Final = timedelta(days=30)
 
 
 class StoredRequest(NamedTuple):
@@ -122,3 +125,18 @@ async def keep(
         await tx.now(),
     )  # fmt: skip
     await tx.insert("stored_request", StoredRequest, [row])
+
+
+async def forget_refusals(db: Database) -> int:
+    """Drop refusals that are too old for a retry to come; say how many.
+
+    A success is kept for as long as its effect.
+    """
+    async with db.transaction() as tx:
+        return await tx.execute(
+            """
+            DELETE FROM stored_request
+            WHERE refusal IS NOT NULL AND created_at < :moment
+            """,
+            moment=await tx.now() - REFUSALS_KEPT,
+        )
