@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from app.cards.domain import Card, CardEntryKind, CardKind, enter
-from app.cards.tables import CARDS
+from app.cards.domain import Card, CardEntryKind, CardKind, business_date, enter
+from app.cards.tables import CARDS, CARDS_OF_CONSUMER
 from app.charges.commands import ReverseCharge, ServeReversals
 from app.charges.confirming import of_stores
 from app.charges.domain import (
@@ -81,9 +81,9 @@ def decide_reverse(command: ReverseCharge, book: Book, at: datetime) -> Decision
     unused = _unuse(asked, book, {}, book.next_seq, at)
     payable = book.balance(book.own(AccountType.MERCHANT_PAYABLE))
     # Those that wait come first, so a new reversal takes only what they leave.
-    if payable - book.head.waiting_reversal_amount < unused.amount:
+    if 0 < unused.amount > payable - book.head.waiting_reversal_amount:
         return _waiting(asked, unused.amount, book)
-    done = _done(asked, unused, at)
+    done = _done(asked, unused, book, at)
     return Decision(
         done,
         rows=(*unused.cards.values(), *unused.lines, done),
@@ -113,7 +113,7 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
         payable = Fen(payable - unused.amount)
         cards.update(unused.cards)
         entries += unused.entries
-        served.append(_done(charge, unused, at))
+        served.append(_done(charge, unused, book, at))
         rows += unused.lines
     still = book.head.waiting_reversal_amount - sum(
         charge.reversal_amount or 0 for charge in waiting[: len(served)]
@@ -186,7 +186,7 @@ def _last_visit(charge: Charge, card: Card, book: Book, gone: Sequence[Charge]) 
     return max(stay, default=0)
 
 
-def _done(charge: Charge, unused: Unused, at: datetime) -> Charge:
+def _done(charge: Charge, unused: Unused, book: Book, at: datetime) -> Charge:
     reversed_ = charge._replace(
         status=ChargeStatus.REVERSED,
         reversal_status=ReversalStatus.DONE,
@@ -194,7 +194,11 @@ def _done(charge: Charge, unused: Unused, at: datetime) -> Charge:
         reversal_amount=unused.amount,
         ended_at=at,
     )
-    return reversed_.with_balance(balance_of(charge.kind, list(unused.cards.values())))
+    today = business_date(at)
+    of_consumer = book.group(CARDS_OF_CONSUMER, charge.consumer)
+    now = (unused.cards.get(card.card_id, card) for card in of_consumer)
+    left = [card for card in now if card.fits(charge.kind, charge.product_id, today)]
+    return reversed_.with_balance(balance_of(charge.kind, left))
 
 
 def _waiting(charge: Charge, amount: Fen, book: Book) -> Decision[Charge]:

@@ -64,12 +64,16 @@ _CARDS_OF_CODE: Final = (
     f"{_CODE} JOIN card ON card.merchant_no = need.merchant_no"
     " AND card.consumer = consumer_code.consumer " + cards_that_matter("consumer_code.card_id")
 )
+# The cards of a charge's draws, and the others that its consumer can use.
+_CARDS_OF: Final = (
+    " JOIN card ON card.merchant_no = need.merchant_no AND card.consumer = {charge}.consumer"
+    " AND (card.status NOT IN ('used_up', 'refunded', 'recalled', 'replaced')"
+    " OR card.card_id IN (SELECT (draw ->> 'card_id')::uuid"
+    " FROM jsonb_array_elements({charge}.draws) AS draw))"
+)
 _CARDS_OF_CHARGE: Final = (
     "JOIN charge AS named ON named.merchant_no = need.merchant_no AND named.charge_id = need.v1"
-    " JOIN card ON card.merchant_no = named.merchant_no AND card.consumer = named.consumer "
-    "AND (card.status NOT IN ('used_up', 'refunded', 'recalled', 'replaced')"
-    " OR card.card_id IN (SELECT (draw ->> 'card_id')::uuid"
-    " FROM jsonb_array_elements(named.draws) AS draw))"
+    + _CARDS_OF.format(charge="named")
 )
 _ACCOUNT_OF_CARD: Final = (
     " JOIN account ON account.merchant_no = card.merchant_no AND account.account_id = card.card_id"
@@ -77,15 +81,11 @@ _ACCOUNT_OF_CARD: Final = (
 # A credit to payable covers few waiting reversals; the rest waits for the next credit.
 _WAITING: Final = (
     "JOIN book ON book.merchant_no = need.merchant_no AND book.waiting_reversal_amount > 0"
-    " JOIN LATERAL (SELECT charge_id, draws FROM charge AS oldest"
+    " JOIN LATERAL (SELECT charge_id, consumer, draws FROM charge AS oldest"
     " WHERE oldest.merchant_no = book.merchant_no AND oldest.reversal_status = 'pending'"
     " ORDER BY oldest.reversal_requested_at, oldest.charge_id LIMIT 100) AS waiting ON true"
 )
-_CARDS_WAITING: Final = (
-    f"{_WAITING} JOIN LATERAL jsonb_array_elements(waiting.draws) AS draw ON true"
-    " JOIN card ON card.merchant_no = need.merchant_no"
-    " AND card.card_id = (draw ->> 'card_id')::uuid"
-)
+_CARDS_WAITING: Final = _WAITING + _CARDS_OF.format(charge="waiting")
 _VISITS_OF: Final = (
     " JOIN card_entry ON card_entry.merchant_no = need.merchant_no"
     " AND card_entry.card_id = {card_id} AND card_entry.kind = 'used'"
