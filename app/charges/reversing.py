@@ -83,7 +83,7 @@ def decide_reverse(command: ReverseCharge, book: Book, at: datetime) -> Decision
     # Those that wait come first, so a new reversal takes only what they leave.
     if 0 < unused.amount > payable - book.head.waiting_reversal_amount:
         return _waiting(asked, unused.amount, book)
-    done = _done(asked, unused, book, at)
+    done = _done(asked, unused.amount, unused.cards, book, at)
     return Decision(
         done,
         rows=(*unused.cards.values(), *unused.lines, done),
@@ -113,7 +113,7 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
         payable = Fen(payable - unused.amount)
         cards.update(unused.cards)
         entries += unused.entries
-        served.append(_done(charge, unused, book, at))
+        served.append(_done(charge, unused.amount, cards, book, at))
         rows += unused.lines
     still = book.head.waiting_reversal_amount - sum(
         charge.reversal_amount or 0 for charge in waiting[: len(served)]
@@ -186,17 +186,19 @@ def _last_visit(charge: Charge, card: Card, book: Book, gone: Sequence[Charge]) 
     return max(stay, default=0)
 
 
-def _done(charge: Charge, unused: Unused, book: Book, at: datetime) -> Charge:
+def _done(
+    charge: Charge, amount: Fen, changed: Mapping[UUID, Card], book: Book, at: datetime
+) -> Charge:
     reversed_ = charge._replace(
         status=ChargeStatus.REVERSED,
         reversal_status=ReversalStatus.DONE,
         reversal_done_at=at,
-        reversal_amount=unused.amount,
+        reversal_amount=amount,
         ended_at=at,
     )
     today = business_date(at)
     of_consumer = book.group(CARDS_OF_CONSUMER, charge.consumer)
-    now = (unused.cards.get(card.card_id, card) for card in of_consumer)
+    now = (changed.get(card.card_id, card) for card in of_consumer)
     left = [card for card in now if card.fits(charge.kind, charge.product_id, today)]
     return reversed_.with_balance(balance_of(charge.kind, left))
 

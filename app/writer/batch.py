@@ -15,7 +15,7 @@ import asyncpg
 
 from app.db.diagnosis import diagnose
 from app.db.rows import Json
-from app.errors import DomainError, IdempotencyKeyReused
+from app.errors import DomainError, IdempotencyKeyReused, NotFound
 from app.ids import new_platform_id
 from app.ledger.posting import FloorBroken
 from app.ledger.rows import BookHead
@@ -103,10 +103,16 @@ class BatchFailed(Exception):
 class BatchUnknown(Exception):
     """COMMIT was sent and its answer lost: the batch exists or it does not."""
 
-    def __init__(self, batch_id: UUID, settlements: Sequence[Settlement]) -> None:
+    def __init__(
+        self,
+        batch_id: UUID,
+        settlements: Sequence[Settlement] = (),
+        skipped: Sequence[Job] = (),
+    ) -> None:
         super().__init__(f"the outcome of batch {batch_id} is unknown")
         self.batch_id = batch_id
         self.settlements = settlements
+        self.skipped = skipped
 
 
 @dataclass(slots=True)
@@ -161,17 +167,26 @@ class BatchRunner:
             await self._write(connection, batch_id, opened)
         except _DRIVER_ERRORS as error:
             await self._give_up(lane, error)
+        except BaseException:
+            # A bug of our own, or the end of the process: what is open must not be committed.
+            lane.abandon()
+            raise
         started = perf_counter()
         try:
             await connection.execute("COMMIT")
         except _DRIVER_ERRORS as error:
             lane.abandon()
-            raise BatchUnknown(batch_id, opened.settlements) from error
+            raise BatchUnknown(batch_id, opened.settlements, skipped) from error
         commit_seconds = perf_counter() - started
         for settle in opened.settlements:
             settle()
         for job in skipped:
             job.skips += 1
+            if wait:
+                # Waited for and not there: nobody has such a book.
+                job.fail(NotFound())
+        if wait:
+            skipped = []
         events = Counter(name for _, name, _ in opened.events)
         return BatchDone(skipped, commit_seconds, events)
 
@@ -196,7 +211,7 @@ class BatchRunner:
                 )
         except _DRIVER_ERRORS as error:
             lane.abandon()
-            raise BatchUnknown(batch_id, ()) from error
+            raise BatchUnknown(batch_id) from error
         return found
 
     async def _give_up(self, lane: Lane, error: BaseException) -> NoReturn:

@@ -260,10 +260,10 @@ class Writer:
             return ()
         log.warning("batch.resolved", batch_id=str(unknown.batch_id), committed=committed)
         if not committed:
-            return list(jobs)
+            return await self._again(jobs)
         for settle in unknown.settlements:
             settle()
-        return ()
+        return unknown.skipped
 
     async def _failed(self, lane: Lane, jobs: Sequence[Job], failed: BatchFailed) -> Sequence[Job]:
         """Try again what may succeed on another try; else find the one command that cannot."""
