@@ -1,10 +1,10 @@
 """Transactions over SQLAlchemy's pool, for all that is not the writer's."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Boolean, DateTime, LargeBinary, TextClause, Uuid, bindparam, text
@@ -32,7 +32,7 @@ _SERVER_SETTINGS: Final = {
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _COMMAND_TIMEOUT_SECONDS: Final = 35
 
-_TYPES: Final[Mapping[type, TypeEngine[object]]] = {
+_TYPES: Final[Mapping[type, TypeEngine[Any]]] = {
     bool: Boolean(),
     int: BigInteger(),
     bytes: LargeBinary(),
@@ -110,7 +110,7 @@ class Database:
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncGenerator[Transaction, None]:
         """Open a transaction that commits where the block ends, and rolls back if it raises.
 
         Raises:
@@ -122,7 +122,7 @@ class Database:
                 yield Transaction(connection)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Transaction]:
+    async def snapshot(self) -> AsyncGenerator[Transaction, None]:
         """Open a read-only transaction in which all queries see the same moment."""
         with _unavailable_is_said():
             async with self.engine.connect() as connection:
@@ -138,7 +138,7 @@ class Database:
 
 
 @contextmanager
-def _unavailable_is_said() -> Iterator[None]:
+def _unavailable_is_said() -> Generator[None, None, None]:
     try:
         yield
     except PoolTimeout as error:

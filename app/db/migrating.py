@@ -95,7 +95,7 @@ async def check_database(service_url: str) -> None:
         await connection.close()
 
 
-async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+async def connect(url: str) -> asyncpg.Connection:
     """Open one plain connection.
 
     Raises:
@@ -115,7 +115,7 @@ def unreachable(url: str, error: BaseException) -> StartRefused:
     return StartRefused(f"The database at {where}{parts.path} cannot be used: {reason}.")
 
 
-async def _check_schema(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _check_schema(connection: asyncpg.Connection) -> None:
     head = ScriptDirectory.from_config(_config()).get_current_head()
     try:
         found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
@@ -132,7 +132,7 @@ async def _check_schema(connection: "asyncpg.Connection[asyncpg.Record]") -> Non
         )
 
 
-async def _check_role(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _check_role(connection: asyncpg.Connection) -> None:
     rows = await connection.fetch(_FORBIDDEN_SQL)
     if rows:
         tables = ", ".join(str(row["relname"]) for row in rows)
@@ -147,9 +147,7 @@ async def _check_role(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 class _AsyncDriver(Protocol):
     """What SQLAlchemy's asyncpg connection offers beside the DBAPI."""
 
-    def run_async(
-        self, work: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[object]]
-    ) -> object: ...
+    def run_async(self, work: Callable[[asyncpg.Connection], Awaitable[object]]) -> object: ...
 
 
 def run_script(bind: Connection, sql: str) -> None:

@@ -1,4 +1,4 @@
-"""Rows as named tuples, and their way into Postgres: one array per column, one statement per table."""
+"""Rows as named tuples, and their way into Postgres: an array a column, a statement a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,8 +42,7 @@ class Column:
 @cache
 def columns_of(shape: type[Row]) -> tuple[Column, ...]:
     """Read a row type's columns from its annotations."""
-    hints = get_type_hints(shape)
-    return tuple(_column(name, hints[name]) for name in shape._fields)  # pyright: ignore[reportAttributeAccessIssue]  # a named tuple
+    return tuple(_column(name, hint) for name, hint in get_type_hints(shape).items())
 
 
 def insert_sql(table: str, shape: type[Row], placeholders: Sequence[str]) -> str:
@@ -51,7 +50,8 @@ def insert_sql(table: str, shape: type[Row], placeholders: Sequence[str]) -> str
     columns = columns_of(shape)
     return (
         f"INSERT INTO {table} ({', '.join(column.name for column in columns)}) "  # noqa: S608  # names from our own row types
-        f"SELECT {', '.join(column.read for column in columns)} FROM {_unnest(columns, placeholders)}"
+        f"SELECT {', '.join(column.read for column in columns)}"
+        f" FROM {_unnest(columns, placeholders)}"
     )
 
 

@@ -4,7 +4,7 @@ The writer is the one door for commands; this is the only other door to posting.
 for all: rows above merchants (a file, a sequence) first, then books ascending, then nothing.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,7 +64,7 @@ class LockedBook:
 @asynccontextmanager
 async def locked_books(
     tx: Transaction, nos: Iterable[int], *, cards: Iterable[UUID] = ()
-) -> AsyncIterator[Mapping[int, LockedBook]]:
+) -> AsyncGenerator[Mapping[int, LockedBook], None]:
     """Lock books in ascending order and write what was posted to them when the block ends.
 
     Args:

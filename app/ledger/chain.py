@@ -71,7 +71,7 @@ def after_fact(previous: bytes, row: Fact) -> bytes:
     ).digest()
 
 
-def _text(field: Content) -> str:
+def _text(field: Content) -> str:  # noqa: PLR0911  # a line for each type
     match field:
         case None:
             return ""

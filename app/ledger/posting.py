@@ -73,7 +73,7 @@ def append(
             chain_hash = chain.after_fact(chain_hash, fact)
             facts.append(fact._replace(chain_hash=chain_hash))
         else:
-            transfer = _transfer(seq, entry, entry.movement, at, accounts, changed)
+            transfer = _transfer(seq, entry, at, accounts, changed)
             chain_hash = chain.after_transfer(chain_hash, transfer)
             transfers.append(transfer._replace(chain_hash=chain_hash))
     return Appended(
@@ -91,11 +91,12 @@ def _fact(merchant_no: int, seq: int, entry: Entry, at: datetime) -> Fact:
 def _transfer(
     seq: int,
     entry: Entry,
-    movement: Movement,
     at: datetime,
     accounts: Mapping[UUID, Account],
     changed: dict[UUID, Account],
 ) -> Transfer:
+    movement = entry.movement
+    assert movement is not None, "a transfer moves something"
     assert movement.amount > 0, "a transfer moves something"
     debit = (changed.get(movement.debit) or accounts[movement.debit]).debited(movement.amount)
     credit = (changed.get(movement.credit) or accounts[movement.credit]).credited(movement.amount)

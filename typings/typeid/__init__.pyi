@@ -1,0 +1,13 @@
+# What this service uses of typeid. It reads of a UUID its bytes alone: any UUID will do.
+
+from uuid import UUID
+
+class TypeID:
+    @property
+    def prefix(self) -> str: ...
+    @property
+    def uuid_bytes(self) -> bytes: ...
+    @classmethod
+    def from_string(cls, string: str) -> TypeID: ...
+    @classmethod
+    def from_uuid(cls, suffix: UUID, prefix: str | None = None) -> TypeID: ...
