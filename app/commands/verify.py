@@ -23,6 +23,7 @@ from rich.table import Table
 
 from app.commands.starting import database_url
 from app.evidence.verification import Report, rules, verify
+from app.ledger.verification import Tell
 from app.settings import StartRefused, load_settings
 
 FOUND: Final = 1
@@ -52,12 +53,12 @@ def verify_ledger() -> None:
 
 
 class _Bar:
-    """One line of progress, to the terminal only: pipes get the result alone."""
+    """A line for each step under way, to a terminal only: pipes get the result alone."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description:<34}"),
+            TextColumn("{task.description:<20}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -65,7 +66,7 @@ class _Bar:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -74,14 +75,15 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def begin(self, name: str, rows: int) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(name.replace("_", " "), total=rows or None)
+    def begin(self, name: str, rows: int) -> Tell:
+        """Show the step until its end."""
+        task = self._progress.add_task(name.replace("_", " "), total=rows or None)
+        self._tasks[name] = task
+        return lambda read: self._progress.advance(task, read)
 
-    def advance(self, rows: int) -> None:
-        if self._task is not None:
-            self._progress.advance(self._task, rows)
+    def end(self, name: str) -> None:
+        """Show it no more."""
+        self._progress.remove_task(self._tasks.pop(name))
 
 
 def _print(console: Console, report: Report, seconds: float) -> None:

@@ -4,7 +4,10 @@ All checks read one snapshot, so that the service may go on meanwhile. They chan
 the service's own role may run them.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -18,6 +21,7 @@ from app.ledger.verification import (
     FINDINGS_MAX,
     Finding,
     Reader,
+    Tell,
     entries_to_walk,
     offenders,
     walk_chain,
@@ -28,6 +32,7 @@ from app.purchases.verification import SALE_CHECKS
 CHECKS: Final = (*LEDGER_CHECKS, *SALE_CHECKS, *CARD_CHECKS, *CHARGE_CHECKS, *FILE_CHECKS)
 
 _CONNECT_SECONDS_MAX: Final = 10
+_QUERIES: Final = "queries"
 
 _SERVER_SETTINGS: Final = {
     "application_name": "anxin verify",
@@ -44,24 +49,26 @@ _SERVER_SETTINGS: Final = {
 
 
 class Progress(Protocol):
-    """Is told how far the checks are; a step's rows are as good a guess as there is."""
+    """Is told how far the checks are; two steps are under way at a time."""
 
-    def begin(self, name: str, rows: int) -> None:
-        """Start a step; 0 rows where nobody knows how many it reads."""
+    def begin(self, name: str, rows: int) -> Tell:
+        """Start a step of about so many rows, 0 where nobody knows; give what counts them."""
         ...
 
-    def advance(self, rows: int) -> None:
-        """Count rows of the step that was begun last."""
+    def end(self, name: str) -> None:
+        """Say that the step is over."""
         ...
 
 
 class Silent:
     """For those who do not watch."""
 
-    def begin(self, name: str, rows: int) -> None:
-        """Say nothing."""
+    def begin(self, name: str, rows: int) -> Tell:
+        """Count nothing."""
+        del name, rows
+        return lambda _: None
 
-    def advance(self, rows: int) -> None:
+    def end(self, name: str) -> None:
         """Say nothing."""
 
 
@@ -76,8 +83,8 @@ class Report:
     @property
     def cut_off(self) -> frozenset[str]:
         """Name the checks that found more than they report."""
-        names = [finding.check for finding in self.findings]
-        return frozenset(name for name in names if names.count(name) >= FINDINGS_MAX)
+        found = Counter(finding.check for finding in self.findings)
+        return frozenset(name for name, rows in found.items() if rows >= FINDINGS_MAX)
 
 
 _WALKED_RULES: Final = {
@@ -113,8 +120,13 @@ def rules() -> Mapping[str, str]:
     return {**_WALKED_RULES, **{check.name: check.rule for check in CHECKS}}
 
 
+_CHECKS_ALL: Final = len(_WALKS) + len(CHECKS)
+
+
 async def verify(dsn: str, *, progress: Progress | None = None) -> Report:
     """Check every invariant over one moment of a database.
+
+    The queries run beside the walks, on a second connection with the same snapshot.
 
     Args:
         dsn: A `postgresql://` address; any role that may read all tables will do.
@@ -124,26 +136,58 @@ async def verify(dsn: str, *, progress: Progress | None = None) -> Report:
         OSError: The database cannot be reached.
         asyncpg.PostgresError: It refused; nothing is known then.
     """
+    told = progress or Silent()
+    async with _snapshot(dsn) as walking:
+        name = await walking.fetchval("SELECT pg_export_snapshot()")
+        async with _snapshot(dsn, name) as querying:
+            walked = asyncio.create_task(_walk(walking, told))
+            try:
+                queried = await _query(querying, told)
+                findings = [*await walked, *queried]
+            finally:
+                walked.cancel()
+                await asyncio.wait([walked])
+        return Report(findings, _CHECKS_ALL, await entries_to_walk(walking))
+
+
+async def verify_in(connection: asyncpg.Connection) -> Report:
+    """Check every invariant as this transaction sees the rows."""
+    findings = [*await _walk(connection, Silent()), *await _query(connection, Silent())]
+    return Report(findings, _CHECKS_ALL, await entries_to_walk(connection))
+
+
+@asynccontextmanager
+async def _snapshot(dsn: str, name: str | None = None) -> AsyncGenerator[asyncpg.Connection]:
+    """Read one moment of the database: that of the named snapshot, or now."""
     connection = await asyncpg.connect(
         dsn, timeout=_CONNECT_SECONDS_MAX, server_settings=_SERVER_SETTINGS
     )
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await verify_in(connection, progress or Silent())
+            if name is not None:
+                await connection.execute(f"SET TRANSACTION SNAPSHOT '{name}'")
+            yield connection
     finally:
         await connection.close()
 
 
-async def verify_in(connection: asyncpg.Connection, progress: Progress) -> Report:
-    """Check every invariant as this transaction sees the rows."""
+async def _walk(connection: asyncpg.Connection, progress: Progress) -> list[Finding]:
     findings: list[Finding] = []
     for walk in _WALKS:
-        progress.begin(walk.name, await _rows_in(connection, walk.table))
-        findings += await walk.read(connection, progress.advance)
+        tell = progress.begin(walk.name, await _rows_in(connection, walk.table))
+        findings += await walk.read(connection, tell)
+        progress.end(walk.name)
+    return findings
+
+
+async def _query(connection: asyncpg.Connection, progress: Progress) -> list[Finding]:
+    findings: list[Finding] = []
+    tell = progress.begin(_QUERIES, len(CHECKS))
     for check in CHECKS:
-        progress.begin(check.name, 0)
         findings += await offenders(connection, check)
-    return Report(findings, len(_WALKS) + len(CHECKS), await entries_to_walk(connection))
+        tell(1)
+    progress.end(_QUERIES)
+    return findings
 
 
 async def _rows_in(connection: asyncpg.Connection, table: str) -> int:

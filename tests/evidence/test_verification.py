@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from app.db.engine import Database
-from app.evidence.verification import Report, Silent, rules, verify, verify_in
+from app.evidence.verification import Report, rules, verify, verify_in
 from tests.builder import Builder
 from tests.cluster import Cluster, DatabaseUrls
 from tests.evidence.world import World, live, make_writer
@@ -40,7 +40,7 @@ async def tampering(cluster: Cluster, lived: DatabaseUrls) -> AsyncIterator[asyn
 
 
 async def report_of(connection: asyncpg.Connection) -> Report:
-    return await verify_in(connection, Silent())
+    return await verify_in(connection)
 
 
 async def test_nothing_is_found_where_nobody_tampered(lived: DatabaseUrls) -> None:
@@ -115,7 +115,8 @@ _TAMPERINGS = [
     ("DELETE FROM card_entry WHERE kind = 'reversed'", "reversal_is_in_the_statement"),
     (
         (
-            "INSERT INTO card_entry SELECT (jsonb_populate_record(card_entry, '{\"entry_no\": 99}')).*"
+            "INSERT INTO card_entry SELECT"
+            " (jsonb_populate_record(card_entry, '{\"entry_no\": 99}')).*"
             " FROM card_entry WHERE kind = 'used' LIMIT 1"
         ),
         "use_takes_effect_once",
