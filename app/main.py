@@ -4,7 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -48,9 +48,7 @@ from app.purchases import tables as purchase_tables
 from app.purchases.routes import router as purchases_router
 from app.sandbox.routes import router as sandbox_router
 from app.settings import Settings, StartRefused
-from app.writer.commands import Plan
-from app.writer.engine import Writer, WriterLimits
-from app.writer.tables import Index, Lookup, Table
+from app.writer.engine import Registry, Writer, WriterLimits
 
 _log = structlog.stdlib.get_logger()
 
@@ -68,28 +66,13 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = (sandbox_router,)
 """Calls without a credential, which only a sandbox has."""
 
-TABLES: Final[tuple[Table[Any], ...]] = (
-    *card_tables.TABLES,
-    *purchase_tables.TABLES,
-    *charge_tables.TABLES,
+REGISTRY: Final = Registry(
+    tables=(*card_tables.TABLES, *purchase_tables.TABLES, *charge_tables.TABLES),
+    indexes=(*card_tables.INDEXES, *purchase_tables.INDEXES, *charge_tables.INDEXES),
+    lookups=(*card_tables.LOOKUPS, *purchase_tables.LOOKUPS, *charge_tables.LOOKUPS),
+    plans=(*selling.PLANS, *funding.PLANS, *placing.PLANS, *confirming.PLANS, *reversing.PLANS),
 )
-INDEXES: Final[tuple[Index[Any], ...]] = (
-    *card_tables.INDEXES,
-    *purchase_tables.INDEXES,
-    *charge_tables.INDEXES,
-)
-LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
-    *card_tables.LOOKUPS,
-    *purchase_tables.LOOKUPS,
-    *charge_tables.LOOKUPS,
-)
-PLANS: Final[tuple[Plan[Any, Any], ...]] = (
-    *selling.PLANS,
-    *funding.PLANS,
-    *placing.PLANS,
-    *confirming.PLANS,
-    *reversing.PLANS,
-)
+"""What the writer knows of the capabilities."""
 
 _CUSTODY_EVERY_SECONDS: Final = 15.0
 _CODE_GUESSES_PER_MINUTE: Final = 300
@@ -249,10 +232,7 @@ def _writer(settings: Settings, metrics: Metrics) -> Writer:
     )
     return Writer(
         _database_url(settings),
-        tables=TABLES,
-        indexes=INDEXES,
-        lookups=LOOKUPS,
-        plans=PLANS,
+        REGISTRY,
         limits=limits,
         observe=metrics.observe_batch,
     )

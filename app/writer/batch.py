@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime  # read at run time: a row's column
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from uuid import UUID
 
 import asyncpg
@@ -18,22 +17,23 @@ from app.db.rows import Json
 from app.errors import DomainError, IdempotencyKeyReused, NotFound
 from app.ids import new_platform_id
 from app.ledger.posting import FloorBroken
-from app.ledger.rows import BookHead
 from app.writer.book import (
     REQUEST_BY_ID,
     STORED_REQUESTS,
     Book,
     Schema,
-    changes_of,
 )
 from app.writer.commands import AnyPlan, Command, Decision, Event, Outcome
+from app.writer.jobs import BatchDone, BatchFailed, BatchUnknown, Job, Settlement
+from app.writer.opening import Opening
 from app.writer.requests import StoredRequest, refusal_of
-from app.writer.tables import Change, Need, OpeningSql, Table, reader, writing_sql
+from app.writer.writing import BatchEvent, Writing
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    from collections.abc import Mapping, Sequence
 
     from app.writer.connection import Lane
+    from app.writer.tables import Lookup, Need
 
 _DRIVER_ERRORS: Final = (
     asyncpg.PostgresError,
@@ -42,77 +42,6 @@ _DRIVER_ERRORS: Final = (
     OSError,
     TimeoutError,
 )
-_HEAD_COLUMNS: Final = ("seq", "chain_hash", "last_at", "waiting_reversal_amount")
-
-
-class OutboxRow(NamedTuple):
-    """One batch and what happened in it: `[merchant_no, name, subject]` each."""
-
-    batch_id: UUID
-    events: Json
-    created_at: datetime
-
-
-@dataclass(slots=True)
-class Job:
-    """A command that waits for its answer."""
-
-    command: Command
-    plan: AnyPlan
-    future: Future[Outcome[Any]]
-    skips: int = 0
-    attempts: int = 0
-
-    @property
-    def name(self) -> str:
-        """What kind of command it is."""
-        return type(self.command).__name__
-
-    def answer(self, outcome: Outcome[Any]) -> None:
-        """Give the caller the outcome, if it still waits."""
-        if not self.future.done():
-            self.future.set_result(outcome)
-
-    def fail(self, error: BaseException) -> None:
-        """Give the caller an error, if it still waits."""
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
-Settlement = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchDone:
-    """A batch that was committed and answered."""
-
-    skipped: Sequence[Job]
-    commit_seconds: float
-    events: Mapping[str, int]
-    """How often each kind of event happened."""
-
-
-class BatchFailed(Exception):
-    """A batch did nothing. `retryable` where the same may succeed on another try."""
-
-    def __init__(self, *, retryable: bool) -> None:
-        super().__init__("the batch was not committed")
-        self.retryable = retryable
-
-
-class BatchUnknown(Exception):
-    """COMMIT was sent and its answer lost: the batch exists or it does not."""
-
-    def __init__(
-        self,
-        batch_id: UUID,
-        settlements: Sequence[Settlement] = (),
-        skipped: Sequence[Job] = (),
-    ) -> None:
-        super().__init__(f"the outcome of batch {batch_id} is unknown")
-        self.batch_id = batch_id
-        self.settlements = settlements
-        self.skipped = skipped
 
 
 @dataclass(slots=True)
@@ -122,7 +51,7 @@ class _Open:
     at: datetime
     books: dict[int, Book]
     settlements: list[Settlement] = field(default_factory=list[Settlement])
-    events: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
+    events: list[BatchEvent] = field(default_factory=list[BatchEvent])
     following: list[Command] = field(default_factory=list[Command])
 
 
@@ -130,21 +59,13 @@ class BatchRunner:
     """Runs batches on a lane's connection. Holds no state of its own but prepared SQL."""
 
     def __init__(
-        self, schema: Schema, opening: OpeningSql, plans: Mapping[type[Any], AnyPlan]
+        self, schema: Schema, lookups: Sequence[Lookup[Any]], plans: Mapping[type[Any], AnyPlan]
     ) -> None:
         """Prepare for these tables, lookups and plans."""
-        self.opening = opening
+        self.opening = Opening(lookups)
         self._schema = schema
         self._plans = plans
-        self._changes = {
-            (table, update): Change(table, update=update)
-            for table in (*schema.tables, _HEADS, _OUTBOX)
-            for update in ((False, True) if table.mutable else (False,))
-        }
-        self._order = {key: number for number, key in enumerate(self._changes)}
-        self._writing_sql: dict[tuple[int, ...], str] = {}
-        self._readers = [reader(lookup.table) for lookup in opening.lookups]
-        self._read_head = reader(_HEADS)
+        self._writing = Writing(schema.tables)
 
     async def run(self, lane: Lane, jobs: Sequence[Job], *, wait: bool) -> BatchDone:
         """Run jobs as one transaction and answer them; books that are locked are skipped.
@@ -157,20 +78,14 @@ class BatchRunner:
         try:
             connection = await lane.connection()
             await connection.execute("BEGIN")
-            opened = await self._open(connection, jobs, wait=wait)
-            skipped = [job for job in jobs if job.command.merchant_no not in opened.books]
-            for job in jobs:
-                if (book := opened.books.get(job.command.merchant_no)) is not None:
-                    opened.settlements.append(self._decide(job, book, opened))
-                while opened.following:
-                    await self._follow(connection, opened.following.pop(0), opened)
-            await self._write(connection, batch_id, opened)
+            opened = await self._carry_out(connection, batch_id, jobs, wait=wait)
         except _DRIVER_ERRORS as error:
             await self._give_up(lane, error)
         except BaseException:
             # A bug of our own, or the end of the process: what is open must not be committed.
             lane.abandon()
             raise
+        skipped = [job for job in jobs if job.command.merchant_no not in opened.books]
         started = perf_counter()
         try:
             await connection.execute("COMMIT")
@@ -189,6 +104,25 @@ class BatchRunner:
             skipped = []
         events = Counter(name for _, name, _ in opened.events)
         return BatchDone(skipped, commit_seconds, events)
+
+    async def _carry_out(
+        self, connection: asyncpg.Connection, batch_id: UUID, jobs: Sequence[Job], *, wait: bool
+    ) -> _Open:
+        """Do all of a batch but its COMMIT."""
+        opened = await self._open(connection, jobs, wait=wait)
+        for job in jobs:
+            if (book := opened.books.get(job.command.merchant_no)) is not None:
+                opened.settlements.append(self._decide(job, book, opened))
+            while opened.following:
+                await self._follow(connection, opened.following.pop(0), opened)
+        await self._writing.write(
+            connection,
+            list(opened.books.values()),
+            batch_id=batch_id,
+            events=opened.events,
+            at=opened.at,
+        )
+        return opened
 
     async def was_committed(self, lane: Lane, batch_id: UUID, nos: Sequence[int]) -> bool:
         """Say whether a batch exists whose COMMIT went unanswered.
@@ -232,17 +166,12 @@ class BatchRunner:
     ) -> _Open:
         nos = list({job.command.merchant_no for job in jobs})
         needs = [(job.command.merchant_no, need) for job in jobs for need in _needs(job)]
-        record = await connection.fetchrow(
-            self.opening.call, nos, wait, *self.opening.arguments(needs)
-        )
-        at, heads, *loaded = record
-        books = {
-            head.merchant_no: Book(head, self._schema) for head in map(self._read_head, heads or ())
-        }
-        for lookup, read, rows in zip(self.opening.lookups, self._readers, loaded, strict=True):
-            for row in map(read, rows or ()):
-                books[row.merchant_no].load(lookup.table, row)
-        return _Open(at, books)
+        opened = await self.opening.open(connection, nos, needs, wait=wait)
+        books = {head.merchant_no: Book(head, self._schema) for head in opened.heads}
+        for table, rows in opened.rows:
+            for row in rows:
+                books[row.merchant_no].load(table, row)
+        return _Open(opened.at, books)
 
     async def _follow(
         self, connection: asyncpg.Connection, command: Command, opened: _Open
@@ -250,15 +179,12 @@ class BatchRunner:
         """Carry out what a decision made due on its book, with the rows that only this needs."""
         plan = self._plans[type(command)]
         needs = [(command.merchant_no, need) for need in plan.needs(command)]
-        record = await connection.fetchrow(
-            self.opening.call, [command.merchant_no], True, *self.opening.arguments(needs)
-        )
+        # The batch has the book's lock already, so nothing is waited for.
+        more = await self.opening.open(connection, [command.merchant_no], needs, wait=True)
         book = opened.books[command.merchant_no]
-        for lookup, read, rows in zip(
-            self.opening.lookups, self._readers, list(record)[2:], strict=True
-        ):
-            for row in map(read, rows or ()):
-                book.load_missing(lookup.table, row)
+        for table, rows in more.rows:
+            for row in rows:
+                book.load_missing(table, row)
         at = max(opened.at, book.head.last_at)
         decision: Decision[Any] = plan.decide(command, book, at)
         self._apply(book, decision, at, opened)
@@ -309,31 +235,6 @@ class BatchRunner:
         outcome = Outcome(decision.result)
         return lambda: job.answer(outcome)
 
-    async def _write(self, connection: asyncpg.Connection, batch_id: UUID, opened: _Open) -> None:
-        changes = changes_of(list(opened.books.values()))
-        if not changes:
-            return
-        heads = [book.head for book in opened.books.values() if book.inserted or book.updated]
-        changes[_HEADS, True] = heads
-        events = Json(json.dumps(opened.events, separators=(",", ":")))
-        changes[_OUTBOX, False] = [OutboxRow(batch_id, events, opened.at)]
-        keys = sorted(changes, key=self._order.__getitem__)
-        parts = [self._changes[key] for key in keys]
-        signature = tuple(self._order[key] for key in keys)
-        sql = self._writing_sql.get(signature)
-        if sql is None:
-            sql = self._writing_sql[signature] = writing_sql(parts)
-        arguments = [
-            column
-            for key, part in zip(keys, parts, strict=True)
-            for column in part.columns(changes[key])
-        ]
-        await connection.execute(sql, *arguments)
-
-
-_HEADS: Final = Table("book", BookHead, (), _HEAD_COLUMNS)
-_OUTBOX: Final = Table("outbox", OutboxRow, ("batch_id",))
-
 
 def _needs(job: Job) -> list[Need]:
     needs = list(job.plan.needs(job.command))
@@ -358,5 +259,5 @@ def _stored(*, request_job: Job, decision: Decision[Any], at: datetime) -> Store
     )
 
 
-def _event(merchant_no: int, event: Event) -> tuple[int, str, str]:
+def _event(merchant_no: int, event: Event) -> BatchEvent:
     return merchant_no, event.name, str(event.subject_id)

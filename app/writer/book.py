@@ -13,7 +13,7 @@ from app.writer.requests import StoredRequest
 from app.writer.tables import Index, Lookup, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 RowT = TypeVar("RowT", bound=Row)
 
+HEADS: Final = Table(
+    "book", BookHead, (), ("seq", "chain_hash", "last_at", "waiting_reversal_amount")
+)
 ACCOUNTS: Final = Table("account", Account, ("account_id",), ("balance", "version"))
 TRANSFERS: Final = Table("transfer", Transfer, ("seq",))
 FACTS: Final = Table("fact", Fact, ("seq",))
@@ -153,14 +156,3 @@ class Book:
             if before is not None:
                 groups[index.value_of(before)].pop(key, None)
             groups.setdefault(index.value_of(row), {})[key] = row
-
-
-def changes_of(books: Sequence[Book]) -> dict[tuple[Table[Any], bool], list[Row]]:
-    """Collect what a batch writes: rows to insert (False) and to update (True), per table."""
-    collected: dict[tuple[Table[Any], bool], list[Row]] = {}
-    for book in books:
-        for update, by_table in ((False, book.inserted), (True, book.updated)):
-            for table, rows in by_table.items():
-                if rows:
-                    collected.setdefault((table, update), []).extend(rows.values())
-    return collected

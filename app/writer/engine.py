@@ -12,11 +12,12 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from app.errors import DatabaseUnavailable, Overloaded
-from app.writer.batch import BatchFailed, BatchRunner, BatchUnknown, Job
+from app.writer.batch import BatchRunner
 from app.writer.book import ENGINE_LOOKUPS, Schema
 from app.writer.commands import AnyPlan, Command, Outcome
 from app.writer.connection import Lane
-from app.writer.tables import Index, Lookup, OpeningSql, Table
+from app.writer.jobs import BatchFailed, BatchUnknown, Job
+from app.writer.tables import Index, Lookup, Table
 
 ResultT = TypeVar("ResultT")
 log = structlog.get_logger()
@@ -37,6 +38,16 @@ class WriterLimits:
     batch_max: int = 512
     queue_max: int = 8192
     timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What the capabilities bring: tables, ways to find rows, and plans for their commands."""
+
+    tables: Sequence[Table[Any]]
+    indexes: Sequence[Index[Any]]
+    lookups: Sequence[Lookup[Any]]
+    plans: Sequence[AnyPlan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +127,8 @@ class Writer:
     def __init__(
         self,
         dsn: str,
+        registry: Registry,
         *,
-        tables: Iterable[Table[Any]],
-        indexes: Iterable[Index[Any]],
-        lookups: Iterable[Lookup[Any]],
-        plans: Iterable[AnyPlan],
         limits: WriterLimits | None = None,
         observe: Callable[[BatchObserved], None] = lambda _: None,
     ) -> None:
@@ -130,19 +138,19 @@ class Writer:
             ValueError: Two plans for one command, or a lookup of a table that is not there.
         """
         self._limits = limits or WriterLimits()
-        self._schema = Schema(tables, indexes)
-        all_lookups = (*ENGINE_LOOKUPS, *lookups)
+        self._schema = Schema(registry.tables, registry.indexes)
+        all_lookups = (*ENGINE_LOOKUPS, *registry.lookups)
         unknown = {lookup.table.name for lookup in all_lookups} - {
             table.name for table in self._schema.tables
         }
         if unknown:
             raise ValueError(f"lookups of unknown tables: {sorted(unknown)}")
         self._plans: dict[type[Any], AnyPlan] = {}
-        for plan in plans:
+        for plan in registry.plans:
             if plan.command in self._plans:
                 raise ValueError(f"two plans for {plan.command.__name__}")
             self._plans[plan.command] = plan
-        self._runner = BatchRunner(self._schema, OpeningSql(all_lookups), self._plans)
+        self._runner = BatchRunner(self._schema, all_lookups, self._plans)
         self._dsn = dsn
         self._observe = observe
         self._queue = Queue()

@@ -107,7 +107,7 @@ async def claim(
     return stored.read_facts()
 
 
-async def keep(
+async def keep(  # noqa: PLR0913  # what is kept is a row, named column by column
     tx: Transaction,
     merchant_no: int,
     key: RequestKey | None,

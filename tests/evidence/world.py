@@ -36,7 +36,7 @@ from app.purchases import funding, selling
 from app.purchases import tables as purchase_tables
 from app.purchases.commands import Holder, OpenPurchase, RecordReceipt, ReturnReceipt
 from app.purchases.domain import CoolingOff, Receipt, ReceiptStatus
-from app.writer.engine import Writer
+from app.writer.engine import Registry, Writer
 from tests.builder import SEALER, Builder, Shop, unique
 
 _LIMITS = UseLimits(Fen(200_00), Fen(500_00), 900, 3)
@@ -46,10 +46,18 @@ _DAY_SECONDS = 86_400
 def make_writer(database_url: str) -> Writer:
     return Writer(
         database_url,
-        tables=(*card_tables.TABLES, *purchase_tables.TABLES, *charge_tables.TABLES),
-        indexes=(*card_tables.INDEXES, *purchase_tables.INDEXES, *charge_tables.INDEXES),
-        lookups=(*card_tables.LOOKUPS, *purchase_tables.LOOKUPS, *charge_tables.LOOKUPS),
-        plans=(*selling.PLANS, *funding.PLANS, *placing.PLANS, *confirming.PLANS, *reversing.PLANS),
+        Registry(
+            tables=(*card_tables.TABLES, *purchase_tables.TABLES, *charge_tables.TABLES),
+            indexes=(*card_tables.INDEXES, *purchase_tables.INDEXES, *charge_tables.INDEXES),
+            lookups=(*card_tables.LOOKUPS, *purchase_tables.LOOKUPS, *charge_tables.LOOKUPS),
+            plans=(
+                *selling.PLANS,
+                *funding.PLANS,
+                *placing.PLANS,
+                *confirming.PLANS,
+                *reversing.PLANS,
+            ),
+        ),
     )
 
 

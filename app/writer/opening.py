@@ -1,0 +1,128 @@
+"""Open a batch: lock its books, then read the rows that its commands name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from app.db.rows import columns_of
+from app.writer.book import HEADS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    import asyncpg
+
+    from app.ledger.rows import BookHead
+    from app.writer.tables import Lookup, Need, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What opening a batch gave: the time after the locks, the books got, and rows by table."""
+
+    at: datetime
+    heads: Sequence[BookHead]
+    rows: Sequence[tuple[Table[Any], Sequence[Any]]]
+
+
+class Opening:
+    """The function that opens a batch: it locks the books, then reads what the commands need.
+
+    One call, so one round trip; volatile, so each of its statements has a snapshot of its own
+    and reads what was committed before the locks were got.
+    """
+
+    def __init__(self, lookups: Sequence[Lookup[Any]]) -> None:
+        """Write the function for these lookups."""
+        self.lookups = tuple(lookups)
+        self._readers = [_reader(lookup.table) for lookup in self.lookups]
+        self._read_head = _reader(HEADS)
+        parameters = ["p_nos integer[]", "p_wait boolean"]
+        results = ["OUT o_at timestamptz", "OUT o_heads book[]"]
+        reads: list[str] = []
+        for number, lookup in enumerate(self.lookups):
+            arguments = [f"p_{number}_{n}" for n in range(len(lookup.parameters) + 1)]
+            types = ("integer", *lookup.parameters)
+            parameters += [f"{name} {kind}[]" for name, kind in zip(arguments, types, strict=True)]
+            results.append(f"OUT o_{number} {lookup.table.name}[]")
+            names = ["merchant_no", *(f"v{n}" for n in range(1, len(types)))]
+            # Most batches need a few of the lookups: an empty one costs a test, not a query.
+            reads.append(
+                f"IF cardinality({arguments[0]}) > 0 THEN"  # noqa: S608  # our own names
+                f" SELECT array_agg({lookup.table.name}) INTO o_{number}"
+                f" FROM unnest({', '.join(arguments)}) AS need ({', '.join(names)})"
+                f" {lookup.join} WHERE need.merchant_no = ANY (v_locked);"
+                " END IF;"
+            )
+        self.create = f"""
+            CREATE FUNCTION pg_temp.open_batch({", ".join([*parameters, *results])})
+            LANGUAGE plpgsql VOLATILE AS $$
+            DECLARE v_locked integer[];
+            BEGIN
+                IF p_wait THEN
+                    SELECT array_agg(head) INTO o_heads FROM (
+                        SELECT book AS head FROM book WHERE merchant_no = ANY (p_nos)
+                        ORDER BY merchant_no FOR NO KEY UPDATE) AS locked;
+                ELSE
+                    SELECT array_agg(head) INTO o_heads FROM (
+                        SELECT book AS head FROM book WHERE merchant_no = ANY (p_nos)
+                        ORDER BY merchant_no FOR NO KEY UPDATE SKIP LOCKED) AS locked;
+                END IF;
+                -- After the locks, so that time runs forward within each book.
+                o_at := anxin_now();
+                SELECT array_agg(head.merchant_no) INTO v_locked FROM unnest(o_heads) AS head;
+                {" ".join(reads)}
+            END $$
+        """  # noqa: S608  # put together from our own names
+        placeholders = ", ".join(f"${number + 1}" for number in range(len(parameters)))
+        self._call = f"SELECT * FROM pg_temp.open_batch({placeholders})"  # noqa: S608  # the same
+
+    async def open(
+        self,
+        connection: asyncpg.Connection,
+        nos: Sequence[int],
+        needs: Iterable[tuple[int, Need]],
+        *,
+        wait: bool,
+    ) -> Opened:
+        """Lock books and read what commands on them need; a book held elsewhere is left out.
+
+        With `wait` it is waited for instead, as long as the connection's `lock_timeout` allows.
+        """
+        record = await connection.fetchrow(self._call, nos, wait, *self._arguments(needs))
+        at, heads, *loaded = record
+        return Opened(
+            at,
+            [self._read_head(head) for head in heads or ()],
+            [
+                (lookup.table, [read(row) for row in rows])
+                for lookup, read, rows in zip(self.lookups, self._readers, loaded, strict=True)
+                if rows
+            ],
+        )
+
+    def _arguments(self, needs: Iterable[tuple[int, Need]]) -> list[list[Any]]:
+        """Lay out what the commands need as the function's array arguments."""
+        columns: dict[Lookup[Any], list[list[Any]]] = {
+            lookup: [[] for _ in range(len(lookup.parameters) + 1)] for lookup in self.lookups
+        }
+        for merchant_no, need in needs:
+            target = columns[need.lookup]
+            target[0].append(merchant_no)
+            for column, value in zip(target[1:], need.values, strict=True):
+                column.append(value)
+        return [column for lookup in self.lookups for column in columns[lookup]]
+
+
+def _reader(table: Table[Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """Give the function that turns a record of the driver into the table's row.
+
+    By name, so that a column added by a later migration changes nothing. Text stays `str`:
+    a StrEnum equals and hashes like its value.
+    """
+    pick = itemgetter(*(column.name for column in columns_of(table.shape)))
+    make: Callable[[Any], Any] = table.shape._make  # pyright: ignore[reportAttributeAccessIssue]  # a named tuple
+    return lambda record: make(pick(record))
