@@ -176,9 +176,9 @@ _LINE_MOVES_WHAT_IT_SAYS: Final = Check(
            format('%s %s of this card in seq %s', entry.kind,
                   CASE entry.kind WHEN 'funded' THEN card.paid_amount
                       ELSE entry.release_amount END, entry.seq),
-           coalesce(format('%s of %s from %s to %s', transfer.kind, transfer.amount,
-                           transfer.debit_account_id, transfer.credit_account_id),
-                    fact.kind, 'no such entry')
+           CASE WHEN transfer.seq IS NULL THEN coalesce(fact.kind || ' of 0', 'no such entry')
+               ELSE format('%s of %s from %s to %s', transfer.kind, transfer.amount,
+                           transfer.debit_account_id, transfer.credit_account_id) END
     FROM card_entry AS entry
     JOIN card USING (merchant_no, card_id)
     LEFT JOIN transfer USING (merchant_no, seq)

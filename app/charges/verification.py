@@ -98,8 +98,10 @@ _TOTALS: Final = Check(
     "A charge is for what its draws take, and released what they released.",
     f"""
     SELECT merchant_no, format('charge_id=%s', charge_id),
-           format('draws: amount %s, sessions %s, released %s', face, drawn, released),
-           format('amount %s, sessions %s, release_amount %s', amount, sessions, release_amount)
+           concat_ws(', ', 'draws', 'amount ' || face, 'sessions ' || drawn,
+                     'released ' || released),
+           concat_ws(', ', 'charge', 'amount ' || amount, 'sessions ' || sessions,
+                     'released ' || release_amount)
     FROM charge
     LEFT JOIN (
         SELECT merchant_no, charge_id, sum(face_amount) AS face, sum(sessions) AS drawn,

@@ -36,7 +36,10 @@ def verify_ledger() -> None:
     Changes nothing, and may run while the service works. Exit status 1: a row is not as it must
     be, and is named. Exit status 2: the database could not be checked.
     """
-    console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+    console, errors = (
+        Console(soft_wrap=True, highlight=False),
+        Console(stderr=True, soft_wrap=True),
+    )
     started = perf_counter()
     try:
         with _Bar(errors) as bar:

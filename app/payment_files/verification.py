@@ -68,8 +68,8 @@ _ORDER_IS_BOOKED: Final = Check(
     """
     SELECT orders.merchant_no, format('order_id=%s', orders.order_id),
            format('%s from payable into transit in seq %s', orders.amount, orders.seq),
-           coalesce(format('%s from %s to %s', transfer.amount, debit.type, credit.type),
-                    'no such transfer')
+           CASE WHEN transfer.seq IS NULL THEN 'no such transfer'
+               ELSE format('%s from %s to %s', transfer.amount, debit.type, credit.type) END
     FROM payment_order AS orders
     LEFT JOIN transfer USING (merchant_no, seq)
     LEFT JOIN account AS debit
