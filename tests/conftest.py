@@ -1,7 +1,7 @@
 """One real Postgres for the whole run, one migrated database per worker, nothing cleaned.
 
 Fixtures: `owner_url`, `database_url`, `db` for the worker's own database, which all its tests
-share; `fresh_database` for a test that needs an empty world.
+share; `given` to make what was before; `fresh_database` for a test that needs an empty world.
 """
 
 import os
@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from app.db.engine import Database
 from app.evidence.verification import verify
+from tests.builder import Trader, writing
 from tests.cluster import Cluster, DatabaseUrls, join
 
 
@@ -51,6 +52,13 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     pool = Database.connect(database_url)
     yield pool
     await pool.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def given(db: Database, database_url: str) -> AsyncIterator[Trader]:
+    """Give what makes a test's past: merchants, cards and uses in the worker's database."""
+    async with writing(database_url) as writer:
+        yield Trader(db, writer=writer)
 
 
 @pytest_asyncio.fixture
