@@ -41,11 +41,14 @@ from app.merchants import payees
 from app.merchants.public_routes import router as public_router
 from app.merchants.routes import router as merchants_router
 from app.observability import Metrics, configure_logging
+from app.payment_files.bank_routes import router as bank_files_router
+from app.payment_files.routes import router as payment_files_router
 from app.policies.domain import Policies, PolicyInvalid
 from app.purchases import funding, selling
 from app.purchases import service as purchases_service
 from app.purchases import tables as purchase_tables
 from app.purchases.routes import router as purchases_router
+from app.reconciliation.routes import router as reconciliation_router
 from app.sandbox.routes import router as sandbox_router
 from app.settings import Settings, StartRefused
 from app.writer.engine import Registry, Writer, WriterLimits
@@ -54,14 +57,17 @@ _log = structlog.stdlib.get_logger()
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     access_router,
+    bank_files_router,
     calendar_router,
     card_products_router,
     cards_router,
     charges_router,
     health_router,
     merchants_router,
+    payment_files_router,
     public_router,
     purchases_router,
+    reconciliation_router,
 )
 SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = (sandbox_router,)
 """Calls without a credential, which only a sandbox has."""

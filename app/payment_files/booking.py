@@ -10,18 +10,8 @@ from app.ledger.chart import AccountType
 from app.ledger.posting import Entry, Movement
 from app.money import Fen
 from app.payment_files import result_queries
-from app.payment_files.domain import (
-    BLOCKING,
-    Booking,
-    FileKind,
-    OrderStatus,
-    Position,
-    Reason,
-    RefundStanding,
-    RefundStatus,
-    book,
-    refund_status_after,
-)
+from app.payment_files.decisions import Position, RefundStanding, book, refund_status_after
+from app.payment_files.domain import BLOCKING, Booking, FileKind, OrderStatus, Reason, RefundStatus
 from app.payment_files.result_queries import LiveOrder, LiveRefund
 
 

@@ -9,7 +9,7 @@ from app.db.engine import Transaction
 from app.ledger.chart import AccountType, account_id
 from app.money import Fen
 from app.payment_files.domain import FileKind
-from app.payment_files.queries import OrderRow
+from app.payment_files.order_queries import OrderRow
 
 _CHUNK: Final = 5_000
 

@@ -25,17 +25,18 @@ from app.ledger.posting import Entry, Movement
 from app.money import Fen
 from app.payment_files import cut_queries, queries
 from app.payment_files.cut_queries import DecidedRefund, WayToPay
+from app.payment_files.decisions import cut_move
 from app.payment_files.domain import (
     STEP_MAX,
     FileKind,
     OrderStatus,
     PaymentFile,
     Standing,
-    cut_move,
     pays_merchant,
 )
+from app.payment_files.order_queries import OrderRow
 from app.payment_files.parts import Parts
-from app.payment_files.queries import FileRow, OrderRow
+from app.payment_files.queries import FileRow
 from app.payment_files.sealing import seal
 from app.writer.answers import Answered
 from app.writer.requests import RequestKey, claim, keep

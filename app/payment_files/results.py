@@ -17,8 +17,9 @@ from app.db.engine import Transaction
 from app.db.rows import Json
 from app.ids import Prefix, merchant_no_of
 from app.ledger.books import LockedBook, locked_books
-from app.payment_files import queries, result_queries
+from app.payment_files import order_queries, queries, result_queries
 from app.payment_files.booking import Desk
+from app.payment_files.decisions import Verdict, decide, file_status_after
 from app.payment_files.domain import (
     STEP_MAX,
     AppliedReport,
@@ -29,9 +30,6 @@ from app.payment_files.domain import (
     ReportedResult,
     ReportedStatus,
     ResultOutcome,
-    Verdict,
-    decide,
-    file_status_after,
 )
 from app.payment_files.errors import OrderNotInFile
 from app.payment_files.parts import Parts
@@ -93,7 +91,7 @@ async def _store(
 ) -> UUID:
     await queries.require_bank_file(tx, bank, file_id, lock=True)
     asked = [result.order_id for result in results]
-    known = await queries.order_ids_in_file(tx, file_id, asked)
+    known = await order_queries.order_ids_in_file(tx, file_id, asked)
     for order_id in asked:
         if order_id not in known:
             raise OrderNotInFile(ids.to_text(Prefix.ORDER, order_id))
@@ -212,7 +210,7 @@ async def _settle_file(tx: Transaction, file_id: UUID) -> FileStatus:
     assert file is not None
     if file.is_cancelled:
         return FileStatus.CANCELLED
-    counts = await queries.count_orders(tx, file_id)
+    counts = await order_queries.count_orders(tx, file_id)
     status = file_status_after(
         FileStatus(file.status),
         orders=counts.orders,

@@ -13,10 +13,11 @@ from uuid import UUID
 from app.db.engine import Database, Transaction
 from app.db.sealing import Sealer
 from app.ledger.checkpoints import Signer, take_checkpoint
-from app.payment_files import cut_queries, queries
+from app.payment_files import cut_queries, order_queries, queries
 from app.payment_files.cut_queries import Seal
 from app.payment_files.domain import FileKind, PaymentFile
-from app.payment_files.queries import FileRow, SealedOrder
+from app.payment_files.order_queries import SealedOrder
+from app.payment_files.queries import FileRow
 from app.payment_files.rendering import Heading, csv_v1
 
 
@@ -34,13 +35,13 @@ async def seal(db: Database, sealer: Sealer, signer: Signer, file_id: UUID) -> P
         file = await queries.find_file(tx, file_id, lock=True)
         if file is None or file.is_sealed:
             return None
-        orders = await queries.orders_of_file(tx, file_id)
+        orders = await order_queries.orders_of_file(tx, file_id)
         if not orders:
             await cut_queries.drop_file(tx, file_id)
             return None
         sequence = await cut_queries.next_sequence(tx, file.bank, FileKind(file.kind))
         content = await _render(file._replace(sequence=sequence), orders, sealer)
-        counts = await queries.count_orders(tx, file_id)
+        counts = await order_queries.count_orders(tx, file_id)
         await cut_queries.seal_file(
             tx,
             file_id,
@@ -65,7 +66,7 @@ async def content_of(tx: Transaction, sealer: Sealer, file: FileRow) -> bytes:
     Raises:
         FileChanged: They are not those that were signed.
     """
-    content = await _render(file, await queries.orders_of_file(tx, file.file_id), sealer)
+    content = await _render(file, await order_queries.orders_of_file(tx, file.file_id), sealer)
     if sha256(content).digest() != file.sha256:
         raise FileChanged(f"payment file {file.file_id}")
     return content

@@ -10,7 +10,7 @@ from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.errors import NotFound
 from app.ledger.books import locked_books
-from app.payment_files import queries, result_queries
+from app.payment_files import order_queries, queries, result_queries
 from app.payment_files.booking import Desk
 from app.payment_files.domain import (
     STEP_MAX,
@@ -118,24 +118,37 @@ async def list_orders(
         file = await queries.require_bank_file(tx, bank, file_id, lock=True)
         if not file.is_cancelled:
             await queries.mark_handed_out(tx, file_id)
-        rows = await queries.orders_below(tx, file_id, below)
+        rows = await order_queries.orders_below(tx, file_id, below)
     orders = [row.opened(sealer) for row in rows]
     if file.is_cancelled:
         return [_as_cancelled(order) for order in orders]
     return orders
 
 
-async def acknowledge(db: Database, bank: str, file_id: UUID, figures: Figures) -> PaymentFile:
-    """Record that the bank took a file. Repeating it changes nothing; so does a cancelled file.
+async def acknowledge(
+    db: Database, bank: str, file_id: UUID, figures: Figures, *, request: RequestKey | None
+) -> PaymentFile:
+    """Record that the bank took a file. Repeating it changes nothing; nor does a cancelled file.
 
     Raises:
         FileMismatch: The bank received other figures; nothing was recorded.
+        IdempotencyKeyReused: The key was used for another request.
         NotFound: It is another bank's, or there is none.
     """
     async with db.transaction() as tx:
+        stored = await claim(tx, ids.PLATFORM_NO, request)
         file = (await queries.require_bank_file(tx, bank, file_id, lock=True)).sealed()
         _require_equal(file, figures)
         await queries.mark_acknowledged(tx, file_id)
+        if stored is None:
+            await keep(
+                tx,
+                ids.PLATFORM_NO,
+                request,
+                command="acknowledge_file",
+                subject_id=file_id,
+                answer={},
+            )
         (after,) = await queries.files_by_id(tx, [file_id])
     log.info("payment_file.acknowledged", file_id=str(file_id))
     return after.sealed()
@@ -174,7 +187,7 @@ async def cancel(parts: Parts, file_id: UUID, *, request: RequestKey | None) -> 
 async def give_back(parts: Parts, file_id: UUID) -> None:
     """Make the money of a cancelled file's orders payable again, merchant by merchant."""
     async with parts.db.snapshot() as tx:
-        merchants = await queries.merchants_with_pending(tx, file_id)
+        merchants = await order_queries.merchants_with_pending(tx, file_id)
     for merchant_no in merchants:
         while await _give_back_step(parts, file_id, merchant_no):
             pass

@@ -398,7 +398,7 @@ async def test_a_file_that_was_handed_out_cannot_be_cancelled(world: World, how:
             await service.list_orders(world.db, SEALER, file.bank, file.file_id, Below(None, 1))
         case "acknowledge":
             await service.acknowledge(
-                world.db, file.bank, file.file_id, service.Figures(None, None, None)
+                world.db, file.bank, file.file_id, service.Figures(None, None, None), request=None
             )
         case _:
             await world.report(file, said(order.order_id, "paid"))

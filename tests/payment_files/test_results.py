@@ -282,7 +282,9 @@ async def test_another_banks_file_does_not_exist(world: World) -> None:
     with pytest.raises(NotFound):
         await world.content(foreign)
     with pytest.raises(NotFound):
-        await service.acknowledge(world.db, "ICBC", file.file_id, service.Figures(None, None, None))
+        await service.acknowledge(
+            world.db, "ICBC", file.file_id, service.Figures(None, None, None), request=None
+        )
     with pytest.raises(NotFound):
         await service.list_orders(world.db, SEALER, "ICBC", file.file_id, Below(None, 1))
 
@@ -299,11 +301,11 @@ async def test_an_acknowledgement_must_name_the_files_own_figures(world: World) 
         replace(right, total_amount=9_99),
     ):
         with pytest.raises(FileMismatch):
-            await service.acknowledge(world.db, file.bank, file.file_id, wrong)
+            await service.acknowledge(world.db, file.bank, file.file_id, wrong, request=None)
     assert await world.file_status(file) is FileStatus.READY
 
     for _ in range(2):
-        taken = await service.acknowledge(world.db, file.bank, file.file_id, right)
+        taken = await service.acknowledge(world.db, file.bank, file.file_id, right, request=None)
         assert taken.status is FileStatus.ACKNOWLEDGED
 
 

@@ -11,22 +11,24 @@ from app.calendar.official import official_years
 from app.ledger.chart import ASSETS, AccountType
 from app.money import Fen
 from app.payment_files.cutting import date_of_cut
+from app.payment_files.decisions import (
+    Position,
+    RefundStanding,
+    book,
+    decide,
+    file_status_after,
+    refund_status_after,
+)
 from app.payment_files.domain import (
     Booking,
     FileKind,
     FileStatus,
     OrderStatus,
     Outcome,
-    Position,
     Reason,
-    RefundStanding,
     RefundStatus,
     ReportedStatus,
     Standing,
-    book,
-    decide,
-    file_status_after,
-    refund_status_after,
 )
 
 PENDING, PAID, REJECTED, RETURNED, CANCELLED = (
