@@ -77,11 +77,12 @@ async def merchants_to_pay(tx: Transaction, bank: str, kind: FileKind) -> list[i
     numbers = [row.merchant_no for row in rows]
     found: list[int] = []
     for start in range(0, len(numbers), _CHUNK):
-        found += await _with_payable(tx, numbers[start : start + _CHUNK])
+        found += await with_payable(tx, numbers[start : start + _CHUNK])
     return found
 
 
-async def _with_payable(tx: Transaction, numbers: Sequence[int]) -> list[int]:
+async def with_payable(tx: Transaction, numbers: Sequence[int]) -> list[int]:
+    """Give those of the merchants that are owed something, ascending."""
     # An account's id is computed from its merchant, so that this is one lookup by key each.
     rows = await tx.fetch(
         Number,
@@ -202,6 +203,18 @@ async def put_refunds_in_transit(
         """,
         no=merchant_no,
         ids=list(refund_ids),
+    )
+
+
+async def move_file(tx: Transaction, file_id: UUID, business_date: date) -> None:
+    """Let a file that is still being cut be executed on another day."""
+    await tx.execute(
+        """
+        UPDATE payment_file SET business_date = :business_date
+        WHERE file_id = :id AND status = 'cutting'
+        """,
+        id=file_id,
+        business_date=business_date,
     )
 
 
