@@ -13,6 +13,7 @@ from app.access import approvals
 from app.access.approvals import Approval, Execution, Executor
 from app.errors import NotFound
 from app.ids import PLATFORM_NO, Prefix, merchant_no_of, new_id, parse, to_text
+from app.money import CURRENCY
 from app.purchases import queries
 from app.purchases.commands import (
     AcceptPurchase,
@@ -273,13 +274,21 @@ async def _executed(till: Till, command: MatchReceipt | ReturnReceipt) -> Execut
 
 
 def receipt_result(receipt: Receipt) -> Mapping[str, object]:
-    """Say what an approval made of a receipt."""
-    card, refund = receipt.card_id, receipt.refund_id
+    """Say a receipt as the contract's object, for the result of an approval."""
+    purchase, card, refund = receipt.purchase_id, receipt.card_id, receipt.refund_id
     return {
         "id": to_text(Prefix.RECEIPT, receipt.receipt_id),
         "status": str(receipt.status),
+        "suspense_reason": receipt.suspense_reason,
+        "bank_reference": receipt.bank_reference,
+        "custody_account": receipt.custody_account,
+        "amount": receipt.amount,
+        "currency": CURRENCY,
+        "payment_reference": receipt.payment_reference,
+        "purchase_id": None if purchase is None else to_text(Prefix.PURCHASE, purchase),
         "card_id": None if card is None else to_text(Prefix.CARD, card),
         "refund_id": None if refund is None else to_text(Prefix.REFUND, refund),
+        "paid_at": receipt.paid_at,
     }
 
 
