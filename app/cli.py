@@ -4,6 +4,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from app.commands.demo import demo
 from app.commands.migrate import migrate
 from app.commands.run import run
 from app.commands.seed import seed
@@ -39,6 +40,7 @@ app.command()(worker)
 app.command()(migrate)
 app.command()(seed)
 app.command("verify")(verify_ledger)
+app.command()(demo)
 
 if __name__ == "__main__":
     app()

@@ -1,0 +1,1 @@
+"""The whole money loop, played over HTTP against a running service by people who know API.md."""

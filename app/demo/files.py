@@ -1,0 +1,206 @@
+"""What the bank does with a file: take it, prove it, execute it, and say what became of it."""
+
+import base64
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import JsonValue
+from rich.table import Table
+
+from app.demo.client import Call, DemoFailed, new_key
+from app.demo.shapes import Files, KeySet, Order, Outcomes, PaymentFile, Signature
+from app.demo.world import Shop, World
+
+HEADER: Final = (
+    "record_type,file_id,kind,bank,business_date,sequence,order_id,merchant_id,custody_account,"
+    "payee_name,payee_account_number,payee_bank_code,amount,currency,remittance,order_count,"
+    "total_amount"
+)
+_COLUMNS: Final = tuple(HEADER.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class CutFile:
+    """A file as the bank got it, with its orders by shop."""
+
+    file: PaymentFile
+    orders: Mapping[str, Order]
+
+    def order_of(self, shop: Shop) -> Order:
+        """Give the order that pays from this shop's custody account."""
+        return self.orders[shop.merchant_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What a cut put into the files of other banks: it moves in the trial balance."""
+
+    amounts: Counter[str]
+
+    def note(self, world: World, kind: str, made: Sequence[PaymentFile]) -> None:
+        """Add the files of one cut that are not our bank's."""
+        self.amounts[kind] += sum(
+            file.total_amount for file in made if file.bank != world.bank_name
+        )
+
+
+def cut(
+    world: World, others: Others, kind: str, sequence: int, expected: Mapping[str, int]
+) -> CutFile:
+    """Cut files, take ours as the bank does, and prove every byte of it.
+
+    `expected` is what each shop's order must be, by its merchant's id.
+    """
+    made = world.operator.create(Files, "/v1/payment-files/cut", {"kind": kind}).data
+    others.note(world, kind, made)
+    ready = world.bank.all(PaymentFile, "/v1/bank/files", kind=kind, status="ready")
+    world.figures.same(f"{kind} files that wait for the bank", len(ready), 1)
+    (file,) = ready
+    world.figures.same("the file's sequence", file.sequence, sequence)
+    world.figures.same("the file's order_count", file.order_count, len(expected))
+    world.figures.yuan("the file's total_amount", file.total_amount, sum(expected.values()))
+    content = _content(world, file)
+    _prove(world, file, content)
+    orders = {
+        order.merchant_id: order
+        for order in world.bank.all(Order, f"/v1/bank/files/{file.id}/orders")
+    }
+    amounts = {merchant: order.amount for merchant, order in orders.items()}
+    world.figures.same("the orders' amounts", amounts, dict(expected))
+    _compare(world, file, list(orders.values()), content)
+    return CutFile(file, orders)
+
+
+def cut_nothing(world: World, others: Others, kind: str) -> None:
+    """Cut once more: what is in a file already is in no other."""
+    made = world.operator.create(Files, "/v1/payment-files/cut", {"kind": kind}).data
+    others.note(world, kind, made)
+    ready = world.bank.all(PaymentFile, "/v1/bank/files", kind=kind, status="ready")
+    world.figures.same(f"{kind} files after everything was cut", len(ready), 0)
+
+
+def _content(world: World, file: PaymentFile) -> bytes:
+    """Download the file, twice: it is the same each time, and its ETag is its SHA-256."""
+    call = Call("GET", f"/v1/bank/files/{file.id}/content", accept="text/csv")
+    first, second = world.bank.send(call), world.bank.send(call)
+    if not first.is_success:
+        raise DemoFailed(f"{call}: {first.status_code} {first.text}")
+    world.figures.same("the file's bytes, a second time", second.content, first.content)
+    digest = hashlib.sha256(first.content).hexdigest()
+    world.figures.same("the file's sha256", file.sha256, digest)
+    world.figures.same("the file's ETag", first.headers.get("etag"), f'"{digest}"')
+    return first.content
+
+
+def _prove(world: World, file: PaymentFile, content: bytes) -> None:
+    """Check the signature over the bytes with the published key."""
+    signature = world.bank.get(Signature, f"/v1/bank/files/{file.id}/signature")
+    world.figures.same("the signature's algorithm", signature.algorithm, "Ed25519")
+    keys = world.anybody.get(KeySet, "/.well-known/anxin-keys.json").keys
+    key = next((key for key in keys if key.kid == signature.key_id), None)
+    if key is None:
+        raise DemoFailed(f"the key {signature.key_id} is not at /.well-known/anxin-keys.json")
+    public = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(key.x + "=="))
+    try:
+        public.verify(base64.b64decode(signature.signature), content)
+    except InvalidSignature:
+        raise DemoFailed(f"the signature of {file.id} does not fit its bytes") from None
+
+
+def _compare(world: World, file: PaymentFile, orders: Sequence[Order], content: bytes) -> None:
+    """Read the CSV and compare each row with what the API says."""
+    lines = content.decode("utf-8").split("\r\n")
+    world.figures.same("the CSV's header", lines[0], HEADER)
+    world.figures.same("the CSV's last line ends with CRLF", lines[-1], "")
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
+    expected = [
+        _row(record_type="file", file=file),
+        *(_order_row(file, order) for order in sorted(orders, key=lambda order: order.id)),
+        _row(
+            record_type="total",
+            file=file,
+            currency="CNY",
+            order_count=str(file.order_count),
+            total_amount=str(file.total_amount),
+        ),
+    ]
+    for number, (found, wanted) in enumerate(zip(rows, expected, strict=True), start=2):
+        for column in _COLUMNS:
+            if wanted[column] is not None:
+                world.figures.same(f"line {number}, {column}", found[column], wanted[column])
+
+
+def _row(*, record_type: str, file: PaymentFile, **fields: str) -> dict[str, str | None]:
+    common = {
+        "record_type": record_type,
+        "file_id": file.id,
+        "kind": file.kind,
+        "bank": file.bank,
+        "business_date": file.business_date.isoformat(),
+        "sequence": str(file.sequence),
+    }
+    return {**dict.fromkeys(_COLUMNS), **common, **fields}
+
+
+def _order_row(file: PaymentFile, order: Order) -> dict[str, str | None]:
+    return _row(
+        record_type="order",
+        file=file,
+        order_id=order.id,
+        merchant_id=order.merchant_id,
+        custody_account=order.custody_account,
+        payee_name=order.payee_name,
+        amount=str(order.amount),
+        currency=order.currency,
+        remittance=order.remittance,
+    )
+
+
+def acknowledge(world: World, cut_file: CutFile) -> None:
+    """Take a file over, after a try with a wrong total."""
+    file = cut_file.file
+    path = f"/v1/bank/files/{file.id}/acknowledge"
+    wrong: dict[str, JsonValue] = {"total_amount": file.total_amount + 1}
+    world.refused_post(
+        "acknowledging a file with another total", world.bank, path, wrong, "file_mismatch"
+    )
+    right: dict[str, JsonValue] = {
+        "sha256": file.sha256,
+        "order_count": file.order_count,
+        "total_amount": file.total_amount,
+    }
+    taken = world.bank.act(PaymentFile, path, right)
+    world.figures.same("an acknowledged file's status", taken.status, "acknowledged")
+
+
+def report(
+    world: World, cut_file: CutFile, results: Sequence[tuple[Order, str, str | None]]
+) -> list[str]:
+    """Report what became of orders; give the outcomes in the order of the results."""
+    body: dict[str, JsonValue] = {
+        "results": [
+            {"order_id": order.id, "status": status, "reason": reason}
+            if reason
+            else {"order_id": order.id, "status": status}
+            for order, status, reason in results
+        ]
+    }
+    path = f"/v1/bank/files/{cut_file.file.id}/results"
+    answer = world.bank.expect(Outcomes, Call("POST", path, body, key=new_key()), 200)
+    by_order = {outcome.order_id: outcome.outcome for outcome in answer.results}
+    return [by_order[order.id] for order, _, _ in results]
+
+
+def files_table() -> Table:
+    """Begin the table of what was in the files, and what became of it."""
+    table = Table("file", "date", "from the custody of", "to")
+    table.add_column("amount, yuan", justify="right")
+    table.add_column("the bank says")
+    return table
