@@ -3,15 +3,16 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from enum import StrEnum
-from typing import Final, cast
+from typing import cast
 from uuid import UUID
 
 import structlog
 
 from app.access import queries
 from app.access.errors import ApprovalDecided, OwnProposal
+from app.dates import SHANGHAI
 from app.db.engine import Database, Transaction
 from app.errors import NotFound
 from app.ids import PLATFORM_NO, new_platform_id
@@ -19,8 +20,6 @@ from app.writer import requests
 from app.writer.requests import RequestKey
 
 _log = structlog.stdlib.get_logger()
-
-_SHANGHAI: Final = timezone(timedelta(hours=8))
 
 Facts = Mapping[str, object]
 
@@ -217,7 +216,7 @@ async def _decide(
 
 def _said(value: object) -> str:
     """Say in JSON what JSON has no type for; times as all answers say them."""
-    return value.astimezone(_SHANGHAI).isoformat() if isinstance(value, datetime) else str(value)
+    return value.astimezone(SHANGHAI).isoformat() if isinstance(value, datetime) else str(value)
 
 
 async def _keep(tx: Transaction, request: RequestKey | None, approval: Approval) -> None:

@@ -1,6 +1,6 @@
 """The model and the field types that every request and answer is made of."""
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import (
@@ -15,11 +15,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from app.dates import SHANGHAI
 from app.ids import Prefix
 from app.money import AMOUNT_MAX
-
-SHANGHAI: Final = timezone(timedelta(hours=8))
-"""The offset of every time in an answer; China has had no other since 1991."""
 
 _YEAR_MIN: Final = 2000
 _YEAR_MAX: Final = 2199

@@ -7,14 +7,11 @@ has no answer.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from app.calendar.errors import CalendarNotCovered
-
-# China keeps one time and has had no daylight saving since 1991, so that a fixed offset is
-# exact for every date here and needs no zone database on the machine.
-SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
+from app.dates import business_date
 
 _ONE_DAY: Final = timedelta(days=1)
 _FIRST_WEEKEND_DAY: Final = 5
@@ -106,11 +103,6 @@ class Calendar:
             return self.working_day_from(business_date(paid_at) + timedelta(days=days))
         except CalendarNotCovered:
             return None
-
-
-def business_date(at: datetime) -> date:
-    """Give the date on the wall in Shanghai at this moment."""
-    return at.astimezone(SHANGHAI).date()
 
 
 def days_of(plan: YearPlan) -> list[BusinessDay]:

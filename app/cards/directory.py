@@ -22,7 +22,7 @@ class MerchantRef(NamedTuple):
 
 @dataclass(slots=True)
 class MerchantDirectory:
-    """Finds merchants. A name may be a minute old; an id never changes; nothing is decided by it."""
+    """Finds merchants. Names may be a minute old, ids never change; nothing is decided by them."""
 
     db: Database
     _known: dict[int, tuple[float, MerchantRef]] = field(

@@ -6,18 +6,15 @@ A card past `valid_until` is expired by the clock. Released money is always a fu
 card's uses, never a sum of past roundings, so it cannot drift.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from app.cards.errors import CardInRefund, CardNotActive, CardOnHold
+from app.dates import business_date
 from app.ledger import chain
 from app.money import Fen, share
-
-SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
-"""Business dates are those of Shanghai, which has had no summer time since 1991."""
 
 
 class CardKind(StrEnum):
@@ -205,7 +202,7 @@ class Card(NamedTuple):
             list_used_amount=Fen(self.list_used_amount + draw.list_value),
             list_price_missing=self.list_price_missing or draw.list_amount is None,
         )
-        return used._settled()
+        return used.settled()
 
     def unuse(self, draw: Draw, *, last_visit_day: int) -> "Card":
         """Take a use back. `last_visit_day` is t* of the visits that stay (period cards)."""
@@ -215,9 +212,10 @@ class Card(NamedTuple):
             last_visit_day=last_visit_day if self.kind == CardKind.PERIOD else 0,
             list_used_amount=Fen(self.list_used_amount - draw.list_value),
         )
-        return unused._settled()
+        return unused.settled()
 
-    def _settled(self) -> "Card":
+    def settled(self) -> "Card":
+        """Give the card with what its uses release, and used up or not, as they make it."""
         released = self.released_now()
         status = self.status
         if status in (CardStatus.ACTIVE, CardStatus.USED_UP):
@@ -233,79 +231,6 @@ class Card(NamedTuple):
             case CardKind.PERIOD:
                 # Its holder may come again on the last day of the term.
                 return False
-
-
-class CardEntryKind(StrEnum):
-    """What a line of a card's statement says."""
-
-    FUNDED = "funded"
-    USED = "used"
-    REVERSED = "reversed"
-    REFUNDED = "refunded"
-    ADJUSTED = "adjusted"
-    TRANSFERRED = "transferred"
-
-
-class CardEntry(NamedTuple):
-    """One line of a card's statement; with it the balances after it. Never changed."""
-
-    merchant_no: int
-    card_id: UUID
-    entry_no: int
-    seq: int
-    kind: CardEntryKind
-    subject_id: UUID
-    store_id: UUID | None
-    amount: Fen | None
-    sessions: int | None
-    visit_day: int | None
-    list_amount: Fen | None
-    release_amount: Fen
-    balance_face_amount: Fen | None
-    balance_sessions: int | None
-    custody_amount: Fen
-    evidence_hash: bytes
-    at: datetime
-
-    def content_hash(self) -> bytes:
-        """Hash the line for the chain entry that carries it; its `seq` is that entry's own."""
-        return chain.content_hash((*self[1:3], *self[4:]))
-
-
-def enter(
-    card: Card,
-    kind: CardEntryKind,
-    *,
-    seq: int,
-    subject_id: UUID,
-    store_id: UUID | None,
-    draw: Draw | None,
-    release_amount: int,
-    evidence_hash: bytes,
-    at: datetime,
-) -> tuple[Card, CardEntry]:
-    """Write the next line of a card's statement, with the balances of `card` as it is after it."""
-    is_value, is_count = card.kind == CardKind.STORED_VALUE, card.kind == CardKind.COUNT
-    entry = CardEntry(
-        card.merchant_no,
-        card.card_id,
-        card.entry_count + 1,
-        seq,
-        kind,
-        subject_id,
-        store_id,
-        draw.face_amount if draw else None,
-        draw.sessions if draw else None,
-        draw.visit_day if draw else None,
-        draw.list_amount if draw else None,
-        Fen(release_amount),
-        Fen(card.face_amount - card.face_used_amount) if is_value else None,
-        (card.sessions_total or 0) - card.sessions_used if is_count else None,
-        card.custody_amount,
-        evidence_hash,
-        at,
-    )
-    return card._replace(entry_count=entry.entry_no), entry
 
 
 def terms_hash(card: Card, *, contract_sha256: bytes, accepted_at: datetime) -> bytes:
@@ -332,77 +257,3 @@ def terms_hash(card: Card, *, contract_sha256: bytes, accepted_at: datetime) -> 
             chain.commitment(card.holder_salt, card.consumer.hex),
         )
     )
-
-
-def business_date(at: datetime) -> date:
-    """Give the business date of a time: its date in Shanghai."""
-    return at.astimezone(SHANGHAI).date()
-
-
-def oldest_payment_first(cards: Iterable[Card]) -> list[Card]:
-    """Order cards as charges draw on them."""
-    return sorted(cards, key=lambda card: (card.paid_at, card.card_id))
-
-
-def draw_amount(cards: Sequence[Card], amount: Fen) -> list[Draw] | None:
-    """Spread a face amount over stored value cards in their order; None where it is too much."""
-    draws: list[Draw] = []
-    rest = amount
-    for card in cards:
-        face = Fen(min(rest, card.face_available_amount))
-        if face > 0:
-            draws.append(Draw(card.card_id, face, None, None, None))
-            rest = Fen(rest - face)
-    return draws if rest == 0 else None
-
-
-def draw_sessions(cards: Sequence[Card], sessions: int) -> list[Draw] | None:
-    """Spread sessions over count cards in their order; None where they are too many."""
-    draws: list[Draw] = []
-    rest = sessions
-    for card in cards:
-        taken = min(rest, card.sessions_available)
-        if taken > 0:
-            # What was frozen at sale is the value of each session (DOMAIN §4, L_i).
-            price = card.list_price_amount
-            value = None if price is None else Fen(price * taken)
-            draws.append(Draw(card.card_id, None, taken, None, value))
-            rest -= taken
-    return draws if rest == 0 else None
-
-
-def draw_visit(cards: Sequence[Card], at: datetime) -> list[Draw] | None:
-    """Take a visit from the first period card; None where there is none."""
-    if not cards:
-        return None
-    card = cards[0]
-    return [Draw(card.card_id, None, None, card.visit_day_at(at), card.list_price_amount)]
-
-
-def with_list_amounts(
-    draws: Sequence[Draw], cards: Sequence[Card], list_amount: Fen | None, *, confirmed_in_app: bool
-) -> list[Draw]:
-    """Give each draw on stored value its share of the charge's list amount, by face, cumulative.
-
-    The list amount counts up to the price frozen at sale, or, without one, only where the
-    consumer confirmed that very value in two steps; else the face stands for it and
-    `list_amount` stays None (DOMAIN §4, L_i).
-    """
-    by_id = {card.card_id: card for card in cards}
-    if list_amount is None or any(draw.face_amount is None for draw in draws):
-        return list(draws)
-    whole = sum(draw.face_amount or 0 for draw in draws)
-    shared: list[Draw] = []
-    face_so_far = 0
-    for draw in draws:
-        before = share(list_amount, face_so_far, whole)
-        face_so_far += draw.face_amount or 0
-        value = share(list_amount, face_so_far, whole) - before
-        frozen = by_id[draw.card_id].list_price_amount
-        if frozen is not None:
-            shared.append(draw._replace(list_amount=Fen(min(value, frozen))))
-        elif confirmed_in_app:
-            shared.append(draw._replace(list_amount=Fen(value)))
-        else:
-            shared.append(draw)
-    return shared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -21,7 +21,8 @@ from app.api.schemas import (
     StoreId,
     Time,
 )
-from app.cards.domain import Card, CardEntryKind, CardKind, CardStatus
+from app.cards.domain import Card, CardKind, CardStatus
+from app.cards.statement import CardEntryKind
 from app.ids import Prefix, to_text
 from app.money import CURRENCY
 
@@ -34,7 +35,7 @@ _SHOWN_LENGTH = 4
 
 
 class MerchantShown(Model):
-    """Whose card it is."""
+    """A merchant, by its name."""
 
     id: MerchantId
     name: str
@@ -73,7 +74,7 @@ class CardRead(Model):
     @classmethod
     def from_domain(cls, card: Card, merchant: MerchantRef, today: date) -> Self:
         """Show a card as it stands today."""
-        return cls(**_fields(card, merchant, today))
+        return cls.model_validate(_fields(card, merchant, today))
 
 
 class MerchantCardRead(CardRead):
@@ -85,7 +86,7 @@ class MerchantCardRead(CardRead):
     def from_domain(cls, card: Card, merchant: MerchantRef, today: date) -> Self:
         """Show a card of the merchant as it stands today."""
         shown = card.consumer_id[-_SHOWN_LENGTH:] if len(card.consumer_id) > _SHOWN_LENGTH else ""
-        return cls(**_fields(card, merchant, today), consumer=f"****{shown}")
+        return cls.model_validate({**_fields(card, merchant, today), "consumer": f"****{shown}"})
 
 
 class StatementRead(Model):
@@ -93,7 +94,7 @@ class StatementRead(Model):
 
     id: str
     at: Time
-    kind: Literal["funded", "used", "reversed", "refunded", "adjusted", "transferred"]
+    kind: CardEntryKind
     charge_id: ChargeId | None
     store_id: StoreId | None
     amount: AmountOrZero | None
@@ -111,7 +112,7 @@ class StatementRead(Model):
         return cls(
             id=f"{to_text(Prefix.CARD, row.card_id)}.{row.entry_no}",
             at=row.at,
-            kind=row.kind,
+            kind=CardEntryKind(row.kind),
             charge_id=to_text(Prefix.CHARGE, row.subject_id) if of_charge else None,
             store_id=None if row.store_id is None else to_text(Prefix.STORE, row.store_id),
             amount=row.amount,

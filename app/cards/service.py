@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.cards import queries
-from app.cards.domain import business_date
+from app.dates import business_date
 from app.errors import NotFound
 from app.ids import merchant_no_of
 

@@ -3,7 +3,8 @@
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from app.cards.domain import Card, CardEntry
+from app.cards.domain import Card
+from app.cards.statement import CardEntry
 from app.writer.book import ACCOUNTS
 from app.writer.tables import Index, Lookup, Table
 

@@ -5,7 +5,8 @@ from typing import Final
 
 import asyncpg
 
-from app.cards.domain import Card, CardEntry, terms_hash
+from app.cards.domain import Card, terms_hash
+from app.cards.statement import CardEntry
 from app.ledger.verification import FINDINGS_MAX, Check, Finding, Tell, rows_of
 
 # released() of DOMAIN §4, rounded half up. Numeric: P times a face overflows bigint.

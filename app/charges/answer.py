@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from app.cards.directory import MerchantRef
-from app.cards.domain import SHANGHAI
 from app.charges.domain import Charge
+from app.dates import SHANGHAI
 from app.ids import Prefix, to_text
 from app.money import CURRENCY
 

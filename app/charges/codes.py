@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import segno
 
 from app.cards import queries as card_queries
-from app.cards.domain import business_date
 from app.charges import queries
 from app.charges.service import code_hash
 from app.charges.tables import ConsumerCode
+from app.dates import business_date
 from app.errors import NotFound
 from app.ids import merchant_no_of
 from app.money import Fen

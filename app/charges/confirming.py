@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from app.cards.domain import business_date, oldest_payment_first, with_list_amounts
+from app.cards.draws import oldest_payment_first, with_list_amounts
 from app.cards.errors import MerchantFrozen
 from app.cards.tables import CARDS, CARDS_OF_CONSUMER
 from app.charges.answer import charge_answer
@@ -13,6 +13,7 @@ from app.charges.domain import Charge, ChargeStatus, ConfirmationMethod, facts_o
 from app.charges.errors import ChargeChanged, ChargeNotPending
 from app.charges.placing import CHARGING, balance_after, expire_due, serve_waiting, use_cards
 from app.charges.tables import ACCOUNTS_OF_CHARGE, CARDS_OF_CHARGE, CHARGE_BY_ID, CHARGES
+from app.dates import business_date
 from app.errors import NotFound
 from app.ledger.chart import AccountType, account_id
 from app.writer.book import ACCOUNT_BY_ID

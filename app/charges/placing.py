@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.cards.domain import (
     Card,
-    CardEntryKind,
     CardKind,
     CardStatus,
     Draw,
-    business_date,
+)
+from app.cards.draws import (
     draw_amount,
     draw_sessions,
     draw_visit,
-    enter,
     oldest_payment_first,
     with_list_amounts,
 )
 from app.cards.errors import MerchantFrozen
+from app.cards.statement import CardEntryKind, Line, enter
 from app.cards.tables import (
     ACCOUNTS_OF_CARDS_WITH,
     CARDS,
@@ -64,6 +64,7 @@ from app.charges.tables import (
     PENDING_WITH_CARD,
     ConsumerCode,
 )
+from app.dates import business_date
 from app.errors import NotFound
 from app.ledger.chart import AccountType, account_id
 from app.ledger.posting import Entry, Movement
@@ -205,17 +206,15 @@ def use_cards(
         draw = draw._replace(release_amount=release)
         moved.append(draw)
         if evidence_hash is not None:
-            card, line = enter(
-                card,
+            told = Line(
                 CardEntryKind.USED,
-                seq=book.next_seq + len(entries),
-                subject_id=charge.charge_id,
-                store_id=charge.store_id,
-                draw=draw,
-                release_amount=release,
-                evidence_hash=evidence_hash,
-                at=at,
+                charge.charge_id,
+                charge.store_id,
+                evidence_hash,
+                draw,
+                release,
             )
+            card, line = enter(card, told, seq=book.next_seq + len(entries), at=at)
             lines.append(line)
             payable = book.own(AccountType.MERCHANT_PAYABLE)
             movement = Movement(card.card_id, payable, release) if release > 0 else None

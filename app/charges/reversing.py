@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from app.cards.domain import Card, CardEntryKind, CardKind, business_date, enter
+from app.cards.domain import Card, CardKind
+from app.cards.statement import CardEntryKind, Line, enter
 from app.cards.tables import CARDS, CARDS_OF_CONSUMER
 from app.charges.commands import ReverseCharge, ServeReversals
 from app.charges.confirming import of_stores
@@ -30,6 +31,7 @@ from app.charges.tables import (
     VISITS_WAITING,
     WAITING_CHARGES,
 )
+from app.dates import business_date
 from app.ledger.chart import AccountType, account_id
 from app.ledger.posting import Entry, Movement
 from app.money import Fen
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from app.cards.domain import CardEntry
+    from app.cards.statement import CardEntry
     from app.writer.book import Book
 
 
@@ -150,17 +152,15 @@ def _unuse(
         card = before.unuse(draw, last_visit_day=_last_visit(charge, before, book, gone))
         back = before.released_amount - card.released_amount
         assert back >= 0, "fewer uses never release more"
-        card, line = enter(
-            card,
+        told = Line(
             CardEntryKind.REVERSED,
-            seq=seq + len(entries),
-            subject_id=charge.charge_id,
-            store_id=charge.store_id,
-            draw=draw,
-            release_amount=-back,
-            evidence_hash=charge.confirmation_hash or b"",
-            at=at,
+            charge.charge_id,
+            charge.store_id,
+            charge.confirmation_hash or b"",
+            draw,
+            -back,
         )
+        card, line = enter(card, told, seq=seq + len(entries), at=at)
         payable = book.own(AccountType.MERCHANT_PAYABLE)
         movement = Movement(payable, card.card_id, Fen(back)) if back > 0 else None
         entries.append(Entry("use_reversed", charge.charge_id, movement, line.content_hash()))

@@ -81,15 +81,15 @@ async def carry_out(
             charge = await queries.find_charge(tx, command.merchant_no, outcome.replayed.subject_id)
         assert charge is not None, "charges are never deleted"
         return Carried(as_of(charge, outcome.replayed), replayed=True)
-    charge: Charge = outcome.result
+    done: Charge = outcome.result
     log.info(
         _EVENTS[type(command)],
-        charge_id=str(charge.charge_id),
-        merchant_no=charge.merchant_no,
-        status=str(charge.status),
-        release_amount=charge.release_amount,
+        charge_id=str(done.charge_id),
+        merchant_no=done.merchant_no,
+        status=str(done.status),
+        release_amount=done.release_amount,
     )
-    return Carried(charge, replayed=False)
+    return Carried(done, replayed=False)
 
 
 async def place_charge(

@@ -13,7 +13,7 @@ import structlog
 from app import ids
 from app.access import approvals
 from app.access.approvals import Approval, Execution, Executor
-from app.calendar.domain import SHANGHAI
+from app.dates import SHANGHAI
 from app.db.engine import Database, Transaction
 from app.db.sealing import Sealer
 from app.errors import FieldError, InvalidRequest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from app.cards.domain import CardEntryKind, enter
 from app.cards.errors import MerchantFrozen
+from app.cards.statement import CardEntryKind, Line, enter
 from app.errors import NotFound
 from app.ledger.chart import AccountType, account_id
 from app.ledger.posting import Entry, Movement
@@ -225,17 +225,8 @@ def _fund(
         paid_at=receipt.paid_at,
         at=at,
     )
-    card, line = enter(
-        card,
-        CardEntryKind.FUNDED,
-        seq=book.next_seq,
-        subject_id=receipt.receipt_id,
-        store_id=purchase.store_id,
-        draw=None,
-        release_amount=0,
-        evidence_hash=card.terms_hash,
-        at=at,
-    )
+    told = Line(CardEntryKind.FUNDED, receipt.receipt_id, purchase.store_id, card.terms_hash)
+    card, line = enter(card, told, seq=book.next_seq, at=at)
     matched = receipt._replace(
         status=ReceiptStatus.MATCHED, purchase_id=purchase.purchase_id, card_id=card_id
     )

@@ -83,5 +83,11 @@ AnyPlan = Plan[Any, Any]
 class Outcome(Generic[ResultT]):
     """The answer to a command: its result, or, for a replay, what was stored the first time."""
 
-    result: ResultT | None
+    _result: ResultT | None
     replayed: StoredRequest | None = None
+
+    @property
+    def result(self) -> ResultT:
+        """What the command gave; only where it was not replayed."""
+        assert self._result is not None, "a replay has what was stored instead"
+        return self._result

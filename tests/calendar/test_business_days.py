@@ -3,9 +3,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from app.calendar.domain import SHANGHAI, Calendar, days_of, is_weekend
+from app.calendar.domain import Calendar, days_of, is_weekend
 from app.calendar.errors import CalendarNotCovered
 from app.calendar.official import official_years
+from app.dates import SHANGHAI
 
 CALENDAR = Calendar(
     {

@@ -1,0 +1,13 @@
+"""The business date: a day as it is on the wall in China."""
+
+from datetime import date, datetime, timedelta, timezone
+from typing import Final
+
+SHANGHAI: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
+"""China keeps one time and has had no daylight saving since 1991: a fixed offset is exact, and
+needs no zone database on the machine."""
+
+
+def business_date(at: datetime) -> date:
+    """Give the business date of a time: its date in Shanghai."""
+    return at.astimezone(SHANGHAI).date()
