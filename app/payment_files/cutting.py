@@ -47,7 +47,7 @@ log = structlog.stdlib.get_logger()
 _TRIES_MAX: Final = 10
 """How often a cut finishes files that others began before it gives up for now."""
 
-_REMITTANCES: Final = {FileKind.RELEASE: "预付消费结算", FileKind.REFUND: "预付消费退款"}
+REMITTANCES: Final = {FileKind.RELEASE: "预付消费结算", FileKind.REFUND: "预付消费退款"}
 
 
 class _CutUnderWay(Exception):
@@ -101,11 +101,20 @@ async def finish_all(parts: Parts, kind: FileKind | None = None) -> None:
 
 
 async def finish(parts: Parts, file_id: UUID) -> None:
-    """Take a file from where it stands to its seal; a sealed or forgotten one is left alone."""
-    async with parts.db.snapshot() as tx:
+    """Take a file from where it stands to its seal; a sealed or forgotten one is left alone.
+
+    Raises:
+        CalendarNotCovered: Its day has passed, and the next banking day is not loaded.
+    """
+    calendar = await parts.calendar.get()
+    async with parts.db.transaction() as tx:
         file = await queries.find_file(tx, file_id)
         if file is None or file.is_sealed:
             return
+        today = business_date(await tx.now())
+        if file.business_date <= today:
+            # Begun by a process that died days ago: no bank can execute it on a day gone by.
+            await cut_queries.move_file(tx, file_id, date_of_cut(today, None, calendar))
         kind = FileKind(file.kind)
         merchants = await cut_queries.merchants_to_pay(tx, file.bank, kind)
     for merchant_no in merchants:
@@ -215,7 +224,7 @@ def _release_order(
         payee_account_number=way.account_number,
         payee_bank_code=way.bank_code,
         amount=standing.release_amount,
-        remittance=_remittance(file),
+        remittance=REMITTANCES[FileKind.RELEASE],
         status=OrderStatus.PENDING,
         seq=_post_cut(book, FileKind.RELEASE, order_id, standing.release_amount),
         deductions=Json(json.dumps(standing.deductions())),
@@ -271,7 +280,7 @@ def _refund_order(
         payee_account_number=refund.payee_account_number,
         payee_bank_code=refund.payee_bank_code,
         amount=refund.amount,
-        remittance=_remittance(file),
+        remittance=REMITTANCES[FileKind.REFUND],
         status=OrderStatus.PENDING,
         seq=_post_cut(book, FileKind.REFUND, order_id, refund.amount),
         deductions=Json(json.dumps(standing.deductions())),
@@ -283,7 +292,3 @@ def _post_cut(book: LockedBook, kind: FileKind, order_id: UUID, amount: Fen) -> 
     move = cut_move(kind, amount)
     movement = Movement(book.own(move.debit), book.own(move.credit), move.amount)
     return book.append(Entry(f"{kind}_cut", order_id, movement))
-
-
-def _remittance(file: FileRow) -> str:
-    return f"{_REMITTANCES[FileKind(file.kind)]} {file.business_date.isoformat()}"

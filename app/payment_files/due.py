@@ -9,7 +9,7 @@ import structlog
 from app.calendar.errors import CalendarNotCovered
 from app.dates import SHANGHAI
 from app.db.engine import Database
-from app.payment_files import queries, service
+from app.payment_files import cut_queries, queries, service
 from app.payment_files.cutting import cut, finish_all
 from app.payment_files.domain import FileKind, PaymentFile
 from app.payment_files.parts import Parts
@@ -62,9 +62,11 @@ async def resume(parts: Parts) -> None:
         waiting = await tx.fetch(
             _Number, "SELECT merchant_no FROM book WHERE waiting_reversal_amount > 0"
         )
-    for book in waiting:
-        # Most of them wait for money; one may have got it just before a process died.
-        await parts.serve_reversals(book.merchant_no)
+        numbers = [book.merchant_no for book in waiting]
+        served = await cut_queries.with_payable(tx, numbers) if numbers else []
+    for merchant_no in served:
+        # Some still wait for more; one may have got its money just before a process died.
+        await parts.serve_reversals(merchant_no)
 
 
 async def _cut_once(parts: Parts, kind: FileKind, *, business_date: date) -> list[PaymentFile]:

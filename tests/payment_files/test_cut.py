@@ -317,6 +317,23 @@ async def test_a_cut_that_dies_at_its_seal_is_finished_by_the_worker(world: Worl
     assert (file.sequence, file.total_amount) == (1, 10_00)
 
 
+async def test_a_broken_cut_that_is_finished_days_later_is_for_a_day_to_come(
+    world: World,
+) -> None:
+    shop = await world.shop()
+    await world.earned(shop, 10_00)
+    dying = replace(world.parts, signer=CrashingSigner(world.parts.signer))
+    with pytest.raises(Crash):
+        await cutting.cut(dying, FileKind.RELEASE, asked=None, request=None)
+    await world.advance(timedelta(days=20))
+
+    await due.resume(world.parts)
+
+    (file,) = await service.list_files(world.db, "HZCB", FileFilter(), Below(None, 9))
+    async with world.db.snapshot() as tx:
+        assert file.business_date > business_date(await tx.now())
+
+
 async def test_a_cut_finishes_the_broken_one_first_and_then_takes_what_is_new(
     world: World,
 ) -> None:
