@@ -7,6 +7,7 @@ from typing import Final
 from rich.table import Table
 
 from app.demo import files
+from app.demo.figures import yuan
 from app.demo.files import CutFile, Others
 from app.demo.shapes import Balance, Charge, Order, PaymentFile, Receipt
 from app.demo.using import Uses
@@ -103,8 +104,9 @@ def _reverse_what_was_paid(world: World, uses: Uses) -> None:
     _reversal(world, waiting, "pending")
     balance = hair.till.get(Balance, "/v1/balance")
     what = "pending_reversal_amount"
-    left = f"{world.figures.yuan(what, balance.pending_reversal_amount, moves_back)} wait"
-    uses.note(wang, waiting, "reversal of money paid out", "waits", left)
+    waits = f"-{world.figures.yuan(what, balance.pending_reversal_amount, moves_back)} waits"
+    how = "reversal of money paid out"
+    uses.table.add_row(wang.name, hair.name, yuan(amount), how, waiting.status, waits, "-")
     _serve(world, uses)
     used.spend(-amount)
     served = hair.till.get(Charge, f"/v1/charges/{oldest.id}")

@@ -44,8 +44,8 @@ class Uses:
         method = charge.confirmation.method if charge.confirmation else None
         proof = figures.same(
             f"{what}: confirmation", method, "consumer_code" if how.startswith("code") else "app"
-        )
-        self.note(person, charge, how, f"confirmed ({proof})", released)
+        ).removeprefix("consumer_")
+        self.note(person, charge, how, f"confirmed, {proof}", released)
         figures.same(f"{what}: status", charge.status, "confirmed")
 
     def ended(self, person: Person, charge: Charge, how: str, status: str) -> None:
@@ -259,7 +259,7 @@ def _batch(world: World, uses: Uses) -> None:
 
 def _said(charge: Charge) -> str:
     if charge.amount is not None:
-        return f"{yuan(charge.amount)} yuan"
+        return yuan(charge.amount)
     if charge.sessions is not None:
         return f"{charge.sessions} session{'s' if charge.sessions > 1 else ''}"
     return "a visit"
@@ -271,7 +271,7 @@ def _left(world: World, person: Person, charge: Charge) -> str:
     what = f"what {person.name} has left at {shop.name}"
     if charge.kind == "stored_value":
         face = sum(card.expected.face - card.expected.face_used for card in cards)
-        return f"{figures.yuan(what, balance.card_face_amount, face)} yuan"
+        return figures.yuan(what, balance.card_face_amount, face)
     if charge.kind == "count":
         sessions = sum(card.expected.sessions - card.expected.sessions_used for card in cards)
         return f"{figures.same(what, balance.sessions_left, sessions)} sessions"

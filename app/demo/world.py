@@ -167,7 +167,9 @@ def make_world(console: Console, sandbox: Sandbox, anybody: Caller) -> World:
     bank_name = f"DEMO{run.upper()}"
     made = [_open_shop(anybody, name, bank_name, kind) for name, *kind in _SHOPS]
     hair, gym, dance = (shop for shop, _ in made)
-    wang, li, zhang = (_meet(anybody, name, f"demo-{run}-{number}") for number, name in enumerate(_PEOPLE))
+    wang, li, zhang = (
+        _meet(anybody, name, f"demo-{run}-{number}") for number, name in enumerate(_PEOPLE)
+    )
     return World(
         console=console,
         figures=Figures(),
