@@ -408,8 +408,10 @@ CREATE TABLE public.payment_file (
     signature bytea,
     key_id text,
     handed_out_at timestamp with time zone,
+    cancelled_at timestamp with time zone,
     acknowledged_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_file_cancelled_was_not_handed_out CHECK ((((status <> 'cancelled'::text) OR (cancelled_at IS NOT NULL)) AND ((cancelled_at IS NULL) OR (handed_out_at IS NULL)))),
     CONSTRAINT payment_file_kind_check CHECK ((kind = ANY (ARRAY['release'::text, 'refund'::text]))),
     CONSTRAINT payment_file_sealed_has_all CHECK ((((status = 'cutting'::text) = (sequence IS NULL)) AND ((sequence IS NULL) = (sha256 IS NULL)) AND ((sequence IS NULL) = (signature IS NULL)) AND ((sequence IS NULL) = (total_amount IS NULL)))),
     CONSTRAINT payment_file_status_check CHECK ((status = ANY (ARRAY['cutting'::text, 'ready'::text, 'acknowledged'::text, 'completed'::text, 'rejected'::text, 'cancelled'::text])))
