@@ -11,8 +11,15 @@ from app.charges.answer import charge_answer
 from app.charges.commands import CancelCharge, ConfirmCharge, DeclineCharge, ExpireCharges
 from app.charges.domain import Charge, ChargeStatus, ConfirmationMethod, facts_of
 from app.charges.errors import ChargeChanged, ChargeNotPending
-from app.charges.placing import CHARGING, balance_after, expire_due, serve_waiting, use_cards
 from app.charges.tables import ACCOUNTS_OF_CHARGE, CARDS_OF_CHARGE, CHARGE_BY_ID, CHARGES
+from app.charges.using import (
+    CHARGING,
+    balance_after,
+    count_uses,
+    enter_uses,
+    expire_due,
+    serve_waiting,
+)
 from app.dates import business_date
 from app.errors import NotFound
 from app.ledger.chart import AccountType, account_id
@@ -52,20 +59,20 @@ def decide_confirm(command: ConfirmCharge, book: Book, at: datetime) -> Decision
         card.check_usable(business_date(at))
     draws = with_list_amounts(charge.read_draws(), held, charge.list_amount, confirmed_in_app=True)
     free = [card.unhold(draw) for card, draw in zip(held, draws, strict=True)]
-    amounts = use_cards(charge, free, draws, book, evidence_hash=None, at=at)
+    used = count_uses(free, draws)
     confirmed = charge.confirmed(
         confirmation_id=command.confirmation_id,
         method=ConfirmationMethod.APP,
-        draws=amounts.draws,
+        draws=used.draws,
         at=at,
     )
-    used = use_cards(confirmed, free, draws, book, evidence_hash=confirmed.confirmation_hash, at=at)
-    cards = {card.card_id: card for card in used.cards}
+    entered = enter_uses(confirmed, used, book)
+    cards = {card.card_id: card for card in entered.cards}
     confirmed = confirmed.with_balance(balance_after(charge, _fitting(book, charge, at), cards))
     return Decision(
         confirmed,
-        rows=(*cards.values(), *used.lines, confirmed),
-        entries=used.entries,
+        rows=(*cards.values(), *entered.lines, confirmed),
+        entries=entered.entries,
         events=(Event("charge.confirmed", charge.charge_id),),
         subject_id=charge.charge_id,
         facts=facts_of(confirmed),

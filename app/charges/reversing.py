@@ -57,6 +57,15 @@ class Unused:
     amount: Fen
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the same decision took back before this use, and the next entry's number."""
+
+    seq: int
+    cards: Mapping[UUID, Card]
+    charges: Sequence[Charge]
+
+
 def decide_reverse(command: ReverseCharge, book: Book, at: datetime) -> Decision[Charge]:
     """Take a use back: released money returns to its cards; again gives the same.
 
@@ -80,7 +89,7 @@ def decide_reverse(command: ReverseCharge, book: Book, at: datetime) -> Decision
     if at > deadline:
         raise DeadlinePassed(deadline)
     asked = charge._replace(reversal_requested_at=at, reversal_reason=command.reason)
-    unused = _unuse(asked, book, {}, book.next_seq, at)
+    unused = _unuse(asked, _Before(book.next_seq, {}, ()), book, at)
     payable = book.balance(book.own(AccountType.MERCHANT_PAYABLE))
     # Those that wait come first, so a new reversal takes only what they leave.
     if 0 < unused.amount > payable - book.head.waiting_reversal_amount:
@@ -108,49 +117,53 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
     rows: list[Charge | CardEntry] = []
     entries: list[Entry] = []
     served: list[Charge] = []
+    needs: Fen | None = None
     for charge in waiting:
-        unused = _unuse(charge, book, cards, book.next_seq + len(entries), at, served)
+        before = _Before(book.next_seq + len(entries), cards, served)
+        unused = _unuse(charge, before, book, at)
         if unused.amount > payable:
+            needs = unused.amount
             break
         payable = Fen(payable - unused.amount)
         cards.update(unused.cards)
         entries += unused.entries
         served.append(_done(charge, unused.amount, cards, book, at))
         rows += unused.lines
-    still = book.head.waiting_reversal_amount - sum(
-        charge.reversal_amount or 0 for charge in waiting[: len(served)]
-    )
+    done = sum(charge.reversal_amount or 0 for charge in waiting[: len(served)])
+    # Other reversals may have changed what the next one needs; a cut must leave that behind.
+    resized: list[Charge] = []
+    if needs is not None and needs != (known := waiting[len(served)]).reversal_amount:
+        resized.append(known._replace(reversal_amount=needs))
+        done -= needs - (known.reversal_amount or 0)
+    if not served and not resized:
+        return Decision(0)
+    still = Fen(book.head.waiting_reversal_amount - done)
     return Decision(
         len(served),
         rows=(
             *cards.values(),
             *rows,
             *served,
-            book.head._replace(waiting_reversal_amount=Fen(still)),
+            *resized,
+            book.head._replace(waiting_reversal_amount=still),
         ),
         entries=entries,
         events=[Event("charge.reversed", charge.charge_id) for charge in served],
     )
 
 
-def _unuse(
-    charge: Charge,
-    book: Book,
-    changed: Mapping[UUID, Card],
-    seq: int,
-    at: datetime,
-    gone: Sequence[Charge] = (),
-) -> Unused:
-    """Take a use back from its cards; `changed` and `gone` are what was taken back before it."""
+def _unuse(charge: Charge, before: _Before, book: Book, at: datetime) -> Unused:
+    """Take a use back from its cards."""
     cards: dict[UUID, Card] = {}
     lines: list[CardEntry] = []
     entries: list[Entry] = []
     total = 0
     for draw in charge.read_draws():
-        before = changed.get(draw.card_id) or book.find(CARDS, draw.card_id)
-        assert before is not None, "a charge's cards are loaded with it"
-        card = before.unuse(draw, last_visit_day=_last_visit(charge, before, book, gone))
-        back = before.released_amount - card.released_amount
+        used = before.cards.get(draw.card_id) or book.find(CARDS, draw.card_id)
+        assert used is not None, "a charge's cards are loaded with it"
+        last_visit = _last_visit(charge, used, book, before.charges)
+        card = used.unuse(draw, last_visit_day=last_visit)
+        back = used.released_amount - card.released_amount
         assert back >= 0, "fewer uses never release more"
         told = Line(
             CardEntryKind.REVERSED,
@@ -160,7 +173,7 @@ def _unuse(
             draw,
             -back,
         )
-        card, line = enter(card, told, seq=seq + len(entries), at=at)
+        card, line = enter(card, told, seq=before.seq + len(entries), at=at)
         payable = book.own(AccountType.MERCHANT_PAYABLE)
         movement = Movement(payable, card.card_id, Fen(back)) if back > 0 else None
         entries.append(Entry("use_reversed", charge.charge_id, movement, line.content_hash()))

@@ -1,0 +1,171 @@
+"""Find whose cards a charge draws on, which of them, and how much of each. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.cards.domain import CardKind
+from app.cards.draws import (
+    draw_amount,
+    draw_sessions,
+    draw_visit,
+    oldest_payment_first,
+    with_list_amounts,
+)
+from app.cards.tables import CARDS, CARDS_OF_CONSUMER
+from app.charges.domain import ChargeStatus, balance_of
+from app.charges.errors import (
+    ChargeKindMismatch,
+    CodeExpired,
+    CodeInvalid,
+    CodeUsed,
+    InsufficientBalance,
+    ProductAmbiguous,
+)
+from app.charges.tables import CHARGES_BY_CODE, CHARGES_BY_STATE, CODES
+from app.charges.using import expire_due
+from app.dates import business_date
+from app.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+    from uuid import UUID
+
+    from app.cards.domain import Card, Draw
+    from app.charges.commands import PlaceCharge
+    from app.charges.domain import Charge
+    from app.charges.tables import ConsumerCode
+    from app.writer.book import Book
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose cards a charge draws on, and what names them."""
+
+    consumer: UUID
+    code: ConsumerCode | None
+    named: Card | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a charge takes from each card, and what it found on the way."""
+
+    holder: Holder
+    every: Sequence[Card]
+    """All of the holder's cards, with nothing held by charges whose time is over."""
+    cards: Sequence[Card]
+    """Those that the charge may draw on, oldest payment first."""
+    draws: Sequence[Draw]
+    ended: Sequence[Charge]
+    """Charges whose time is over, and"""
+    freed: Mapping[UUID, Card]
+    """the cards that they held something of."""
+
+
+def draw_on_cards(command: PlaceCharge, book: Book, at: datetime) -> Drawn:
+    """Choose what a charge takes from which cards.
+
+    Raises:
+        CardInRefund, CardNotActive, CardOnHold: The named card cannot be used.
+        ChargeKindMismatch: No card of the kind, where a card was named.
+        CodeExpired, CodeInvalid, CodeUsed: The code does not allow it.
+        InsufficientBalance: The fitting cards hold less.
+        NotFound: No such card.
+        ProductAmbiguous: Cards of several products fit.
+    """
+    today = business_date(at)
+    holder = _holder(command, book, at)
+    if holder.named is not None:
+        holder.named.check_usable(today)
+    pending = (holder.consumer, ChargeStatus.PENDING_CONFIRMATION)
+    ended, freed = expire_due(book.group(CHARGES_BY_STATE, pending), book, at)
+    every = [
+        freed.get(card.card_id, card) for card in book.group(CARDS_OF_CONSUMER, holder.consumer)
+    ]
+    cards = _fitting(command, holder, every, today)
+    draws = with_list_amounts(
+        _draws(command, cards, at), cards, command.list_amount, confirmed_in_app=False
+    )
+    return Drawn(holder, every, cards, draws, ended, freed)
+
+
+def _holder(command: PlaceCharge, book: Book, at: datetime) -> Holder:
+    if command.card_id is not None:
+        card = book.find(CARDS, command.card_id)
+        if card is None:
+            raise NotFound
+        return Holder(card.consumer, None, card)
+    for _ in book.group(CHARGES_BY_CODE, command.code_hash):
+        raise CodeUsed
+    code = book.find(CODES, command.code_hash)
+    if code is None or code.store_id not in (None, command.store_id):
+        raise CodeInvalid
+    if at >= code.expires_at:
+        raise CodeExpired
+    named = None if code.card_id is None else book.find(CARDS, code.card_id)
+    # A card that has changed hands since its code was shown is no longer this consumer's.
+    if code.card_id is not None and (named is None or named.consumer != code.consumer):
+        raise CodeInvalid
+    return Holder(code.consumer, code, named)
+
+
+def _fitting(
+    command: PlaceCharge, holder: Holder, every: Sequence[Card], today: date
+) -> list[Card]:
+    """Give the cards that the charge may draw on, oldest payment first."""
+    kind = command.use.kind
+    of_kind = [card for card in every if card.kind == kind]
+    if holder.code is not None and holder.code.card_id is not None:
+        of_kind = [card for card in of_kind if card.card_id == holder.code.card_id]
+    if not of_kind:
+        if holder.code is None:
+            raise ChargeKindMismatch(kind)
+        raise _insufficient(kind, [])
+    product_id = None
+    if kind is not CardKind.STORED_VALUE:
+        product_id = _product(command, holder, of_kind, today)
+    elif (wanted := command.product_id or (holder.code and holder.code.product_id)) is not None:
+        product_id = wanted
+    return oldest_payment_first(card for card in of_kind if card.fits(kind, product_id, today))
+
+
+def _product(
+    command: PlaceCharge, holder: Holder, of_kind: Sequence[Card], today: date
+) -> UUID | None:
+    """Say of which product's cards sessions or a visit are taken (API.md, Charges)."""
+    if holder.named is not None and holder.named.kind == command.use.kind:
+        return holder.named.product_id
+    if command.product_id is not None:
+        return command.product_id
+    if holder.code is not None and holder.code.product_id is not None:
+        return holder.code.product_id
+    held = {
+        card.product_id for card in of_kind if card.fits(CardKind(command.use.kind), None, today)
+    }
+    if len(held) > 1:
+        raise ProductAmbiguous(sorted(held))
+    return next(iter(held), None)
+
+
+def _draws(command: PlaceCharge, cards: Sequence[Card], at: datetime) -> list[Draw]:
+    use = command.use
+    draws: list[Draw] | None
+    if use.amount is not None:
+        draws = draw_amount(cards, use.amount)
+    elif use.sessions is not None:
+        draws = draw_sessions(cards, use.sessions)
+    else:
+        draws = draw_visit(cards, at)
+    if draws is None:
+        raise _insufficient(use.kind, cards)
+    return draws
+
+
+def _insufficient(kind: CardKind, cards: Sequence[Card]) -> InsufficientBalance:
+    left = balance_of(kind, cards)
+    return InsufficientBalance(
+        available_amount=left.card_face_amount, available_sessions=left.sessions_left
+    )
