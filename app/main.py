@@ -32,6 +32,7 @@ from app.cards.routes import router as cards_router
 from app.charges import confirming, placing, reversing
 from app.charges import tables as charge_tables
 from app.charges.commands import ServeReversals
+from app.charges.consumer_routes import router as own_charges_router
 from app.charges.routes import router as charges_router
 from app.db.engine import Database
 from app.db.sealing import Sealer
@@ -62,6 +63,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     card_products_router,
     cards_router,
     charges_router,
+    own_charges_router,
     health_router,
     merchants_router,
     payment_files_router,

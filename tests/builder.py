@@ -384,7 +384,7 @@ class Trader(Builder):
         self, command: PlaceCharge | ConfirmCharge | DeclineCharge | CancelCharge | ReverseCharge
     ) -> Charge:
         """Carry a command out; give the charge."""
-        return (await charges.carry_out(self.writer, self.db, command)).charge
+        return (await charges.carry_out(self.writer, self.db, command)).value
 
     async def waiting(self, shop: Shop, card_id: UUID, use: Use, **fields: Any) -> Charge:
         """Charge a named card; its consumer has not answered."""

@@ -1,4 +1,4 @@
-"""Who a merchant is, for answers: its id and name by its number, remembered for a minute."""
+"""Who a merchant is: its id, name and district by its number, remembered for a minute."""
 
 from dataclasses import dataclass, field
 from time import monotonic
@@ -20,14 +20,28 @@ class MerchantRef(NamedTuple):
     name: str
 
 
+class _Known(NamedTuple):
+    ref: MerchantRef
+    district: str
+    read_at: float
+
+
+class _Row(NamedTuple):
+    merchant_no: int
+    merchant_id: UUID
+    name: str
+    district: str
+
+
 @dataclass(slots=True)
 class MerchantDirectory:
-    """Finds merchants. Names may be a minute old, ids never change; nothing is decided by them."""
+    """Finds merchants. Ids never change; names and districts may be a minute old.
+
+    A district says whose policies count: those of the new one begin a minute after a move.
+    """
 
     db: Database
-    _known: dict[int, tuple[float, MerchantRef]] = field(
-        default_factory=dict[int, tuple[float, MerchantRef]]
-    )
+    _known: dict[int, _Known] = field(default_factory=dict[int, _Known])
 
     async def find(self, merchant_no: int) -> MerchantRef:
         """Give the merchant with this number.
@@ -35,18 +49,33 @@ class MerchantDirectory:
         Raises:
             NotFound: There is none.
         """
+        return (await self._find(merchant_no)).ref
+
+    async def district_of(self, merchant_no: int) -> str:
+        """Give the district of the merchant with this number.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return (await self._find(merchant_no)).district
+
+    async def _find(self, merchant_no: int) -> _Known:
         known = self._known.get(merchant_no)
-        if known is not None and monotonic() - known[0] < _AGE_SECONDS_MAX:
-            return known[1]
+        if known is not None and monotonic() - known.read_at < _AGE_SECONDS_MAX:
+            return known
         async with self.db.transaction() as tx:
             found = await tx.fetch_one(
-                MerchantRef,
-                "SELECT merchant_no, merchant_id, name FROM merchant WHERE merchant_no = :no",
+                _Row,
+                """
+                SELECT merchant_no, merchant_id, name, district FROM merchant
+                WHERE merchant_no = :no
+                """,
                 no=merchant_no,
             )
         if found is None:
             raise NotFound
         if len(self._known) >= _ENTRIES_MAX:
             self._known.clear()
-        self._known[merchant_no] = (monotonic(), found)
-        return found
+        ref = MerchantRef(found.merchant_no, found.merchant_id, found.name)
+        known = self._known[merchant_no] = _Known(ref, found.district, monotonic())
+        return known

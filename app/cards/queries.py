@@ -103,7 +103,7 @@ async def list_of_consumer(
         ) AS newest
         WHERE consumer_merchant.consumer = :consumer
         ORDER BY newest.card_id DESC LIMIT :count
-        """,
+        """,  # noqa: S608  # our own column names
         consumer=consumer,
         before=before,
         count=count,

@@ -38,6 +38,8 @@ class ChargeFilter:
     store_id: UUID | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    store_ids: frozenset[UUID] | None = None
+    """The stores that the caller's credential is narrowed to."""
 
 
 async def find_charge(tx: Transaction, merchant_no: int, charge_id: UUID) -> Charge | None:
@@ -53,7 +55,6 @@ async def find_charge(tx: Transaction, merchant_no: int, charge_id: UUID) -> Cha
 async def list_of_merchant(
     tx: Transaction,
     merchant_no: int,
-    stores: frozenset[UUID] | None,
     wanted: ChargeFilter,
     *,
     before: UUID | None,
@@ -76,7 +77,7 @@ async def list_of_merchant(
         """,
         no=merchant_no,
         before=before,
-        stores=None if stores is None else list(stores),
+        stores=None if wanted.store_ids is None else list(wanted.store_ids),
         store=wanted.store_id,
         reference=wanted.client_reference,
         status=None if wanted.status is None else str(wanted.status),
@@ -113,7 +114,7 @@ async def list_of_consumer(
         ) AS newest
         WHERE consumer_merchant.consumer = :consumer
         ORDER BY newest.charge_id DESC LIMIT :count
-        """,
+        """,  # noqa: S608  # our own column names
         consumer=consumer,
         before=before,
         status=None if status is None else str(status),

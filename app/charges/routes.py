@@ -1,34 +1,29 @@
-"""`/v1/charges` for merchants, `/v1/me/charges` and `/v1/me/codes` for consumers."""
+"""`/v1/charges`, for merchants."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Query, Response
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from app.access.principals import MerchantPrincipal
-from app.api.dependencies import ConsumerDep, IdempotencyDep, MerchantDep, ServicesDep
+from app.api.dependencies import IdempotencyDep, MerchantDep, ServicesDep, mark_replayed
 from app.api.lean import REPLAYED, LeanResponse, lean
 from app.api.pagination import ListRead, PageDep
 from app.api.problems import field_errors, problem_of, problems, status_of
 from app.api.routing import api_router
 from app.api.schemas import ChargeId, Reference, StoreId, Time
-from app.api.services import Services
 from app.cards.directory import MerchantRef
 from app.cards.errors import CardInRefund, CardNotActive, CardOnHold, MerchantFrozen
 from app.charges import service
 from app.charges.answer import charge_answer
-from app.charges.codes import issue_code
 from app.charges.commands import (
     CancelCharge,
-    ConfirmCharge,
-    DeclineCharge,
     PlaceCharge,
     ReverseCharge,
 )
 from app.charges.domain import Charge, ChargeStatus
 from app.charges.errors import (
-    ChargeChanged,
     ChargeDisputed,
     ChargeKindMismatch,
     ChargeNotConfirmed,
@@ -47,20 +42,18 @@ from app.charges.queries import ChargeFilter
 from app.charges.schemas import (
     BatchCreate,
     BatchRead,
-    ChargeConfirm,
     ChargeCreate,
     ChargeRead,
-    CodeCreate,
-    CodeRead,
-    ConsumerChargeRead,
     ReasonBody,
 )
 from app.errors import DomainError, InvalidRequest, NotFound, RateLimited
-from app.ids import Prefix, merchant_no_of, new_id, parse
+from app.ids import Prefix, parse
+from app.policies.domain import Policies
+from app.writer.answers import Answered
 
 router = api_router("/v1", tag="charges")
 
-_CARD_REFUSALS = (CardInRefund, CardNotActive, CardOnHold, MerchantFrozen)
+CARD_REFUSALS: Final = (CardInRefund, CardNotActive, CardOnHold, MerchantFrozen)
 
 
 @router.post(
@@ -80,7 +73,7 @@ _CARD_REFUSALS = (CardInRefund, CardNotActive, CardOnHold, MerchantFrozen)
         ProductAmbiguous,
         RateLimited,
         TooManyPending,
-        *_CARD_REFUSALS,
+        *CARD_REFUSALS,
     ),
 )
 @lean
@@ -89,12 +82,14 @@ async def create_charge(
 ) -> LeanResponse:
     """Charge a use: confirmed at once by the consumer's code, else waiting for their tap."""
     command = body.to_command(
-        merchant_no=merchant.merchant_no, request=request, policies=services.policies
+        merchant_no=merchant.merchant_no,
+        request=request,
+        policies=await services.policies_of(merchant.merchant_no),
     )
     merchant.require_store(command.store_id)
     done = await service.place_charge(services.writer, services.db, services.code_guesses, command)
     ref = await services.directory.find(merchant.merchant_no)
-    return _lean(201, done, ref, to_consumer=False)
+    return lean_charge(201, done, ref, to_consumer=False)
 
 
 @router.post(
@@ -108,12 +103,13 @@ async def create_charges(
     body: BatchCreate, merchant: MerchantDep, request: IdempotencyDep, services: ServicesDep
 ) -> LeanResponse:
     """Charge up to 1,000 uses; one refused item never stops another."""
+    policies = await services.policies_of(merchant.merchant_no)
     verdicts, replayed = await service.place_batch(
         services.writer,
         services.db,
         merchant_no=merchant.merchant_no,
         request=request,
-        items=[_item(item, merchant, services) for item in body.items],
+        items=[_item(item, merchant, policies) for item in body.items],
     )
     ref = await services.directory.find(merchant.merchant_no)
     shown = to_json({"data": [_verdict(verdict, ref) for verdict in verdicts]}, fallback=str)
@@ -145,7 +141,8 @@ async def list_charges(
     shown = page.close(rows, lambda charge: charge.charge_id)
     ref = await services.directory.find(merchant.merchant_no)
     return ListRead(
-        data=[_read(charge, ref) for charge in shown.rows], next_cursor=shown.next_cursor
+        data=[ChargeRead.from_domain(charge, ref) for charge in shown.rows],
+        next_cursor=shown.next_cursor,
     )
 
 
@@ -155,7 +152,7 @@ async def read_charge(
 ) -> ChargeRead:
     """Give a charge of the merchant."""
     charge = await service.read_for_merchant(services.db, merchant, parse(Prefix.CHARGE, charge_id))
-    return _read(charge, await services.directory.find(merchant.merchant_no))
+    return ChargeRead.from_domain(charge, await services.directory.find(merchant.merchant_no))
 
 
 @router.post(
@@ -175,7 +172,9 @@ async def cancel_charge(
         merchant.merchant_no, request, parse(Prefix.CHARGE, charge_id), merchant.store_ids
     )
     done = await service.carry_out(services.writer, services.db, command)
-    return _shown(response, done, await services.directory.find(merchant.merchant_no))
+    mark_replayed(response, done)
+    ref = await services.directory.find(merchant.merchant_no)
+    return ChargeRead.from_domain(done.value, ref)
 
 
 @router.post(
@@ -192,145 +191,37 @@ async def reverse_charge(
     body: ReasonBody | None = None,
 ) -> ChargeRead:
     """Give a use back; where its money was paid out, it waits until payable covers it."""
+    policies = await services.policies_of(merchant.merchant_no)
     command = ReverseCharge(
         merchant.merchant_no,
         request,
         parse(Prefix.CHARGE, charge_id),
         merchant.store_ids,
         None if body is None else body.reason,
-        services.policies.reversal_days,
+        policies.reversal_days,
     )
     done = await service.carry_out(services.writer, services.db, command)
-    return _shown(response, done, await services.directory.find(merchant.merchant_no))
+    mark_replayed(response, done)
+    ref = await services.directory.find(merchant.merchant_no)
+    return ChargeRead.from_domain(done.value, ref)
 
 
-@router.post(
-    "/me/codes", status_code=201, summary="Make a one-time code",
-    responses=problems(CardInRefund, CardNotActive, CardOnHold, NotFound),
-)  # fmt: skip
-async def create_code(body: CodeCreate, consumer: ConsumerDep, services: ServicesDep) -> CodeRead:
-    """Make a code to show at the till; it confirms one use, within its limits and its time."""
-    issued = await issue_code(
-        services.db,
-        consumer,
-        body.to_domain(),
-        lifetime_seconds=services.policies.code_lifetime_seconds,
-    )
-    return CodeRead(code=issued.code, expires_at=issued.expires_at, qr_svg=issued.qr_svg)
-
-
-@router.get("/me/charges", summary="List one's own charges")
-async def list_my_charges(
-    consumer: ConsumerDep,
-    services: ServicesDep,
-    page: PageDep,
-    status: Annotated[ChargeStatus | None, Query()] = None,
-) -> ListRead[ConsumerChargeRead]:
-    """List the consumer's charges over all merchants; those that wait with `status`."""
-    rows = await service.list_for_consumer(
-        services.db, consumer, status, before=page.after_id, count=page.fetch_count
-    )
-    shown = page.close(rows, lambda charge: charge.charge_id)
-    refs = {no: await services.directory.find(no) for no in {row.merchant_no for row in rows}}
-    return ListRead(
-        data=[_read_own(charge, refs[charge.merchant_no]) for charge in shown.rows],
-        next_cursor=shown.next_cursor,
-    )
-
-
-@router.get(
-    "/me/charges/{charge_id}", summary="Read one's own charge", responses=problems(NotFound)
-)
-async def read_my_charge(
-    charge_id: ChargeId, consumer: ConsumerDep, services: ServicesDep
-) -> ConsumerChargeRead:
-    """Give a charge of the consumer."""
-    charge = await service.read_for_consumer(services.db, consumer, parse(Prefix.CHARGE, charge_id))
-    return _read_own(charge, await services.directory.find(charge.merchant_no))
-
-
-@router.post(
-    "/me/charges/{charge_id}/confirm",
-    summary="Confirm a waiting charge",
-    response_model=ConsumerChargeRead,
-    responses=problems(ChargeChanged, ChargeNotPending, NotFound, *_CARD_REFUSALS),
-)
-@lean
-async def confirm_charge(
-    charge_id: str,
-    body: ChargeConfirm,
-    consumer: ConsumerDep,
-    request: IdempotencyDep,
-    services: ServicesDep,
+def lean_charge(
+    status: int, done: Answered[Charge], ref: MerchantRef, *, to_consumer: bool
 ) -> LeanResponse:
-    """Let a charge take effect as the consumer saw it; again gives the same confirmation."""
-    charge = parse(Prefix.CHARGE, charge_id)
-    merchant_no = merchant_no_of(charge)
-    ref = await services.directory.find(merchant_no)
-    command = ConfirmCharge(
-        merchant_no, request, charge, new_id(merchant_no), consumer.consumer, body.to_echo(), ref
-    )
-    done = await service.carry_out(services.writer, services.db, command)
-    return _lean(200, done, ref, to_consumer=True)
-
-
-@router.post(
-    "/me/charges/{charge_id}/decline",
-    summary="Decline a waiting charge",
-    responses=problems(ChargeNotPending, NotFound),
-)
-async def decline_charge(
-    charge_id: ChargeId,
-    consumer: ConsumerDep,
-    request: IdempotencyDep,
-    services: ServicesDep,
-    response: Response,
-    _: ReasonBody | None = None,
-) -> ConsumerChargeRead:
-    """Refuse a charge; nothing moves. Again gives the same."""
-    charge = parse(Prefix.CHARGE, charge_id)
-    ref = await services.directory.find(merchant_no_of(charge))
-    command = DeclineCharge(ref.merchant_no, request, charge, consumer.consumer)
-    done = await service.carry_out(services.writer, services.db, command)
-    _mark(response, done)
-    return _read_own(done.charge, ref)
-
-
-def _lean(
-    status: int, done: service.Carried, ref: MerchantRef, *, to_consumer: bool
-) -> LeanResponse:
-    body = to_json(charge_answer(done.charge, ref, to_consumer=to_consumer))
+    """Answer with a charge on the lean path."""
+    body = to_json(charge_answer(done.value, ref, to_consumer=to_consumer))
     return LeanResponse(status, body, REPLAYED if done.replayed else ())
 
 
-def _read(charge: Charge, ref: MerchantRef) -> ChargeRead:
-    return ChargeRead.model_validate(charge_answer(charge, ref, to_consumer=False))
-
-
-def _read_own(charge: Charge, ref: MerchantRef) -> ConsumerChargeRead:
-    return ConsumerChargeRead.model_validate(charge_answer(charge, ref, to_consumer=True))
-
-
-def _shown(response: Response, done: service.Carried, ref: MerchantRef) -> ChargeRead:
-    _mark(response, done)
-    return _read(done.charge, ref)
-
-
-def _mark(response: Response, done: service.Carried) -> None:
-    if done.replayed:
-        response.headers["idempotency-replayed"] = "true"
-
-
 def _item(
-    item: dict[str, object], merchant: MerchantPrincipal, services: Services
+    item: dict[str, object], merchant: MerchantPrincipal, policies: Policies
 ) -> tuple[str, PlaceCharge | DomainError]:
     """Read an item of a batch; what is wrong with it becomes its verdict, not the batch's."""
     reference = str(item["client_reference"])
     try:
         body = ChargeCreate.model_validate(item)
-        command = body.to_command(
-            merchant_no=merchant.merchant_no, request=None, policies=services.policies
-        )
+        command = body.to_command(merchant_no=merchant.merchant_no, request=None, policies=policies)
         merchant.require_store(command.store_id)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)
@@ -347,6 +238,6 @@ def _verdict(verdict: service.Verdict, ref: MerchantRef) -> dict[str, object]:
         "index": verdict.index,
         "client_reference": verdict.client_reference,
         "status": status_of(outcome) if refused else 201,
-        "charge": None if refused else charge_answer(outcome.charge, ref, to_consumer=False),
+        "charge": None if refused else charge_answer(outcome.value, ref, to_consumer=False),
         "problem": problem_of(outcome, "/v1/charges/batch") if refused else None,
     }

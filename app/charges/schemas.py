@@ -26,14 +26,17 @@ from app.api.schemas import (
     text,
 )
 from app.cards.domain import CardKind
-from app.charges.codes import CodeRequest
+from app.cards.schemas import MerchantShown
+from app.charges.answer import charge_answer
 from app.charges.commands import PlaceCharge, UseLimits
 from app.charges.domain import ChargeStatus, ConfirmationMethod, Echo, ReversalStatus, Use
 from app.charges.service import code_hash
-from app.ids import Prefix, merchant_no_of, new_id, parse
+from app.ids import Prefix, new_id, parse
 from app.money import Fen
 
 if TYPE_CHECKING:
+    from app.cards.directory import MerchantRef
+    from app.charges.domain import Charge
     from app.policies.domain import Policies
     from app.writer.requests import RequestKey
 
@@ -185,7 +188,7 @@ class ConfirmationRead(Model):
     at: Time
 
 
-class BalanceRead(Model):
+class BalanceAfterRead(Model):
     """What is left after the use, over the cards it may draw on."""
 
     card_face_amount: AmountOrZero | None
@@ -227,7 +230,7 @@ class ChargeRead(Model):
     draws: list[DrawRead]
     confirmation: ConfirmationRead | None
     expires_at: Time | None
-    balance: BalanceRead
+    balance: BalanceAfterRead
     reversal: ReversalRead | None
     dispute: DisputeRead | None
     description: str | None
@@ -235,18 +238,21 @@ class ChargeRead(Model):
     created_at: Time
     confirmed_at: Time | None
 
-
-class MerchantShown(Model):
-    """Whom the consumer pays."""
-
-    id: MerchantId
-    name: str
+    @classmethod
+    def from_domain(cls, charge: Charge, merchant: MerchantRef) -> Self:
+        """Show a charge to its merchant."""
+        return cls.model_validate(charge_answer(charge, merchant, to_consumer=False))
 
 
 class ConsumerChargeRead(ChargeRead):
     """One use, as its consumer sees it."""
 
     merchant: MerchantShown
+
+    @classmethod
+    def from_domain(cls, charge: Charge, merchant: MerchantRef) -> Self:
+        """Show a charge to its consumer."""
+        return cls.model_validate(charge_answer(charge, merchant, to_consumer=True))
 
 
 class VerdictRead(Model):
@@ -263,43 +269,3 @@ class BatchRead(Model):
     """Verdicts in the order of the items."""
 
     data: list[VerdictRead]
-
-
-class CodeCreate(Model):
-    """For what a code is wanted: any use at a merchant, or one card alone."""
-
-    merchant_id: MerchantId | None = None
-    card_id: CardId | None = None
-    product_id: ProductId | None = None
-    store_id: StoreId | None = None
-    max_amount: Amount | None = None
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Self:
-        if (self.merchant_id is None) == (self.card_id is None):
-            raise ValueError("Give exactly one of merchant_id and card_id")
-        return self
-
-    def to_domain(self) -> CodeRequest:
-        """Say it in the domain's terms.
-
-        Raises:
-            NotFound: An id that cannot be anything of this service.
-        """
-        card = None if self.card_id is None else parse(Prefix.CARD, self.card_id)
-        named = card or parse(Prefix.MERCHANT, self.merchant_id or "")
-        return CodeRequest(
-            merchant_no_of(named),
-            card,
-            None if self.product_id is None else parse(Prefix.PRODUCT, self.product_id),
-            None if self.store_id is None else parse(Prefix.STORE, self.store_id),
-            None if self.max_amount is None else Fen(self.max_amount),
-        )
-
-
-class CodeRead(Model):
-    """A one-time code to show at the till."""
-
-    code: Code
-    expires_at: Time
-    qr_svg: str

@@ -22,6 +22,7 @@ from app.charges.errors import CodeInvalid
 from app.errors import DomainError, NotFound
 from app.ids import merchant_no_of
 from app.writer import requests
+from app.writer.answers import Answered
 from app.writer.requests import RequestKey
 
 if TYPE_CHECKING:
@@ -47,27 +48,19 @@ _EVENTS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """A charge as a command left it, and whether an earlier request did the work."""
-
-    charge: Charge
-    replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of one item of a batch: a charge or the refusal."""
 
     index: int
     client_reference: str
-    outcome: Carried | DomainError
+    outcome: Answered[Charge] | DomainError
 
 
 async def carry_out(
     writer: Writer,
     db: Database,
     command: PlaceCharge | ConfirmCharge | DeclineCharge | CancelCharge | ReverseCharge,
-) -> Carried:
+) -> Answered[Charge]:
     """Run a command on a charge; a retry under the same key gives the same charge.
 
     Raises:
@@ -80,7 +73,7 @@ async def carry_out(
         async with db.transaction() as tx:
             charge = await queries.find_charge(tx, command.merchant_no, outcome.replayed.subject_id)
         assert charge is not None, "charges are never deleted"
-        return Carried(as_of(charge, outcome.replayed), replayed=True)
+        return Answered(as_of(charge, outcome.replayed), replayed=True)
     done: Charge = outcome.result
     log.info(
         _EVENTS[type(command)],
@@ -89,12 +82,12 @@ async def carry_out(
         status=str(done.status),
         release_amount=done.release_amount,
     )
-    return Carried(done, replayed=False)
+    return Answered(done, replayed=False)
 
 
 async def place_charge(
     writer: Writer, db: Database, guesses: FailureLimit, command: PlaceCharge
-) -> Carried:
+) -> Answered[Charge]:
     """Charge a use; codes that do not exist count as guesses of the merchant.
 
     Raises:
@@ -183,9 +176,10 @@ async def list_for_merchant(
     count: int,
 ) -> Sequence[Charge]:
     """Read a page of the merchant's charges, newest first."""
+    narrowed = replace(wanted, store_ids=merchant.store_ids)
     async with db.transaction() as tx:
         return await queries.list_of_merchant(
-            tx, merchant.merchant_no, merchant.store_ids, wanted, before=before, count=count
+            tx, merchant.merchant_no, narrowed, before=before, count=count
         )
 
 
