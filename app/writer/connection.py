@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Final
 
 import asyncpg
 
 _CONNECT_TIMEOUT_SECONDS: Final = 3.0
 _COMMAND_TIMEOUT_SECONDS: Final = 8.0
+
+_PLANS_SECONDS_MAX: Final = 10.0
+"""A generic plan that was made over empty tables reads whole indexes once they are full, and
+nothing replaces it before autovacuum comes: so plans are made anew this often, which costs a
+few milliseconds. The planner looks at the files' present size, analysed or not."""
 
 _SERVER_SETTINGS: Final = {
     "application_name": "anxin-writer",
@@ -34,6 +40,7 @@ class Lane:
         self._dsn = dsn
         self._create_opening = create_opening
         self._connection: asyncpg.Connection | None = None
+        self._planned_at = 0.0
 
     async def connection(self) -> asyncpg.Connection:
         """Give the connection, connecting where there is none.
@@ -50,6 +57,10 @@ class Lane:
             )
             await connection.execute(self._create_opening)
             self._connection = connection
+            self._planned_at = monotonic()
+        elif monotonic() - self._planned_at > _PLANS_SECONDS_MAX:
+            await self._connection.execute("DISCARD PLANS")
+            self._planned_at = monotonic()
         return self._connection
 
     def abandon(self) -> None:
