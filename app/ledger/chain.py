@@ -48,27 +48,31 @@ def commitment(salt: bytes, text: str) -> bytes:
 
 def after_transfer(previous: bytes, row: Transfer) -> bytes:
     """Chain a transfer to the entry before it; `row.chain_hash` does not enter."""
-    return sha256(
-        previous
-        + (
-            f"{row.merchant_no}|{row.seq}|{row.kind}|{row.debit_account_id.hex}"
-            f"|{row.credit_account_id.hex}|{row.amount}|{row.debit_balance}|{row.credit_balance}"
-            f"|{row.debit_version}|{row.credit_version}|{row.subject_id.hex}"
-            f"|{'' if row.corrects_seq is None else row.corrects_seq}|{row.content_hash.hex()}"
-            f"|{microseconds(row.effective_at)}|{microseconds(row.recorded_at)}"
-        ).encode()
-    ).digest()
+    return sha256(previous + text_of_transfer(row).encode()).digest()
 
 
 def after_fact(previous: bytes, row: Fact) -> bytes:
     """Chain a fact to the entry before it; `row.chain_hash` does not enter."""
-    return sha256(
-        previous
-        + (
-            f"{row.merchant_no}|{row.seq}|{row.kind}|{row.subject_id.hex}|{row.content_hash.hex()}"
-            f"|{microseconds(row.effective_at)}|{microseconds(row.recorded_at)}"
-        ).encode()
-    ).digest()
+    return sha256(previous + text_of_fact(row).encode()).digest()
+
+
+def text_of_transfer(row: Transfer) -> str:
+    """Write out what the hash of a transfer covers beside the hash before it."""
+    return (
+        f"{row.merchant_no}|{row.seq}|{row.kind}|{row.debit_account_id.hex}"
+        f"|{row.credit_account_id.hex}|{row.amount}|{row.debit_balance}|{row.credit_balance}"
+        f"|{row.debit_version}|{row.credit_version}|{row.subject_id.hex}"
+        f"|{'' if row.corrects_seq is None else row.corrects_seq}|{row.content_hash.hex()}"
+        f"|{microseconds(row.effective_at)}|{microseconds(row.recorded_at)}"
+    )
+
+
+def text_of_fact(row: Fact) -> str:
+    """Write out what the hash of a fact covers beside the hash before it."""
+    return (
+        f"{row.merchant_no}|{row.seq}|{row.kind}|{row.subject_id.hex}|{row.content_hash.hex()}"
+        f"|{microseconds(row.effective_at)}|{microseconds(row.recorded_at)}"
+    )
 
 
 def _text(field: Content) -> str:  # noqa: PLR0911  # a line for each type
