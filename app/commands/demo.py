@@ -1,6 +1,7 @@
 """`anxin demo`: the whole money loop over HTTP, every figure checked, then `verify`.
 
-Exit status: 0 every figure is right and the ledger holds, 1 something is not.
+Exit status: 0 every figure is right and the ledger holds, 1 something is not, 2 the ledger
+could not be checked.
 """
 
 import typer

@@ -70,7 +70,9 @@ class Caller:
                 call.method, call.path, json=call.body, params=call.query, headers=headers
             )
         except httpx.HTTPError as error:
-            raise DemoFailed(f"{call}: no answer ({error!r})") from error
+            raise DemoFailed(
+                f"{call}: no answer from {self.http.base_url} ({error}); is `make run` running?"
+            ) from error
         if response.is_server_error:
             raise DemoFailed(f"{call}: {response.status_code} {response.text}")
         return response
