@@ -1,14 +1,13 @@
 """What a purchase and a receipt are, and which receipt funds which purchase.
 
 awaiting_payment --exact receipt--> funded
-|--cancel--> cancelled
-'--expires_at passes--> expired   (by the clock; a payment made in time still funds)
+    |--cancel--> cancelled
+    '--expires_at passes--> expired   (by the clock; a payment made in time still funds)
 
 receipt:  (exact) matched   (else) suspense --by hand--> matched
-'--by hand, or in time--> returned
+                                       '--by hand, or in time--> returned
 """
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -142,6 +141,14 @@ class CoolingOff(NamedTuple):
     """None where the calendar does not cover it: the period counts as open until it does."""
 
 
+class CardIssue(NamedTuple):
+    """What a new card needs beside its purchase; its id and salt are made by the caller."""
+
+    card_id: UUID
+    holder_salt: bytes
+    cooling_off: CoolingOff
+
+
 def purchase_of_reference(payment_reference: str) -> UUID:
     """Read a purchase's id from what a payer quoted; blanks and case do not matter.
 
@@ -157,42 +164,48 @@ def purchase_of_reference(payment_reference: str) -> UUID:
 def why_not_funded(
     receipt: Receipt, purchase: Purchase | None, *, selling: bool
 ) -> SuspenseReason | None:
-    """Say why a receipt funds nothing; None where it funds the purchase (DOMAIN §6, Sell)."""
+    """Say why a receipt funds nothing; None where it funds the purchase (DOMAIN §6, Sell).
+
+    Where several reasons hold, the first of them is given.
+    """
     if purchase is None:
         return SuspenseReason.UNKNOWN_REFERENCE
-    if purchase.status == PurchaseStatus.FUNDED:
-        return SuspenseReason.ALREADY_FUNDED
-    if purchase.status == PurchaseStatus.CANCELLED:
-        return SuspenseReason.PURCHASE_CANCELLED
-    if purchase.accepted_at is None:
-        return SuspenseReason.CONTRACT_NOT_ACCEPTED
-    if receipt.paid_at > purchase.expires_at:
-        return SuspenseReason.PURCHASE_EXPIRED
-    if receipt.amount != purchase.amount:
-        short = receipt.amount < purchase.amount
-        return SuspenseReason.UNDERPAID if short else SuspenseReason.OVERPAID
-    return None if selling else SuspenseReason.MERCHANT_NOT_SELLING
+    reasons = (
+        (SuspenseReason.ALREADY_FUNDED, purchase.status == PurchaseStatus.FUNDED),
+        (SuspenseReason.PURCHASE_CANCELLED, purchase.status == PurchaseStatus.CANCELLED),
+        (SuspenseReason.CONTRACT_NOT_ACCEPTED, purchase.accepted_at is None),
+        (SuspenseReason.PURCHASE_EXPIRED, receipt.paid_at > purchase.expires_at),
+        (SuspenseReason.UNDERPAID, receipt.amount < purchase.amount),
+        (SuspenseReason.OVERPAID, receipt.amount > purchase.amount),
+        (SuspenseReason.MERCHANT_NOT_SELLING, not selling),
+    )
+    return next((reason for reason, holds in reasons if holds), None)
 
 
 def new_card(
-    purchase: Purchase,
-    product: Product,
-    *,
-    card_id: UUID,
-    holder_salt: bytes,
-    cooling_off: CoolingOff,
-    paid_at: datetime,
-    at: datetime,
+    purchase: Purchase, product: Product, issue: CardIssue, *, paid_at: datetime, at: datetime
 ) -> Card:
     """Make the card that a payment buys, its terms frozen as they are now."""
+    card = _unsigned(purchase, product, issue, paid_at=paid_at, at=at)
+    assert purchase.accepted_at is not None, "only an accepted purchase is funded"
+    return card._replace(
+        terms_hash=terms_hash(
+            card, contract_sha256=purchase.contract_sha256, accepted_at=purchase.accepted_at
+        )
+    )
+
+
+def _unsigned(
+    purchase: Purchase, product: Product, issue: CardIssue, *, paid_at: datetime, at: datetime
+) -> Card:
+    """Make a card without the hash of its terms."""
     assert purchase.consumer is not None, "an accepted purchase has a holder"
     assert purchase.consumer_id is not None, "an accepted purchase has a holder"
-    assert purchase.accepted_at is not None, "only an accepted purchase is funded"
     today = business_date(at)
     is_count = product.kind == CardKind.COUNT
-    card = Card(
+    return Card(
         merchant_no=purchase.merchant_no,
-        card_id=card_id,
+        card_id=issue.card_id,
         consumer=purchase.consumer,
         consumer_id=purchase.consumer_id,
         product_id=product.product_id,
@@ -223,66 +236,14 @@ def new_card(
         code_day=None,
         code_day_amount=Fen(0),
         entry_count=0,
-        cooling_off_days=cooling_off.days,
-        cooling_off_ends_on=cooling_off.ends_on,
-        holder_salt=holder_salt,
+        cooling_off_days=issue.cooling_off.days,
+        cooling_off_ends_on=issue.cooling_off.ends_on,
+        holder_salt=issue.holder_salt,
         terms_hash=b"",
         paid_at=paid_at,
         created_at=at,
-    )
-    return card._replace(
-        terms_hash=terms_hash(
-            card, contract_sha256=purchase.contract_sha256, accepted_at=purchase.accepted_at
-        )
     )
 
 
 def _last_day(first: date, term_days: int | None) -> date | None:
     return None if term_days is None else date.fromordinal(first.toordinal() + term_days - 1)
-
-
-def receipt_facts(receipt: Receipt, *, created: bool) -> Mapping[str, object]:
-    """Say what of a receipt's answer later events may change."""
-    return {
-        "status": receipt.status,
-        "suspense_reason": receipt.suspense_reason,
-        "purchase_id": None if receipt.purchase_id is None else str(receipt.purchase_id),
-        "card_id": None if receipt.card_id is None else str(receipt.card_id),
-        "created": created,
-    }
-
-
-def receipt_as_of(receipt: Receipt, facts: Mapping[str, object]) -> Receipt:
-    """Give the receipt as it was when a request was answered."""
-    reason = facts["suspense_reason"]
-    return receipt._replace(
-        status=ReceiptStatus(str(facts["status"])),
-        suspense_reason=None if reason is None else SuspenseReason(str(reason)),
-        purchase_id=_uuid(facts["purchase_id"]),
-        card_id=_uuid(facts["card_id"]),
-    )
-
-
-def purchase_facts(purchase: Purchase, status: PurchaseStatus) -> Mapping[str, object]:
-    """Say what of a purchase's answer later events may change."""
-    return {
-        "status": status,
-        "consumer_id": purchase.consumer_id,
-        "accepted_at": None if purchase.accepted_at is None else purchase.accepted_at.isoformat(),
-        "card_id": None if purchase.card_id is None else str(purchase.card_id),
-    }
-
-
-def purchase_as_of(purchase: Purchase, facts: Mapping[str, object]) -> Purchase:
-    """Give the purchase as it was when a request was answered."""
-    consumer_id, accepted_at = facts["consumer_id"], facts["accepted_at"]
-    return purchase._replace(
-        status=PurchaseStatus(str(facts["status"])),
-        consumer_id=None if consumer_id is None else str(consumer_id),
-        accepted_at=None if accepted_at is None else datetime.fromisoformat(str(accepted_at)),
-        card_id=_uuid(facts["card_id"]),
-    )
-
-
-def _uuid(text: object) -> UUID | None:
-    return None if text is None else UUID(str(text))

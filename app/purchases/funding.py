@@ -11,16 +11,14 @@ from app.errors import NotFound
 from app.ledger.chart import AccountType, account_id
 from app.ledger.posting import Entry, Movement
 from app.ledger.rows import Account
-from app.money import Fen
 from app.purchases.commands import MatchReceipt, RecordReceipt, ReturnReceipt
 from app.purchases.domain import (
-    CoolingOff,
+    CardIssue,
     Purchase,
     PurchaseStatus,
     Receipt,
     ReceiptStatus,
     new_card,
-    receipt_facts,
     why_not_funded,
 )
 from app.purchases.errors import (
@@ -28,6 +26,7 @@ from app.purchases.errors import (
     PurchaseNotAwaitingPayment,
     ReceiptNotInSuspense,
 )
+from app.purchases.facts import receipt_facts
 from app.purchases.selling import OPEN
 from app.purchases.tables import (
     PRODUCT_OF_PURCHASE,
@@ -45,7 +44,6 @@ from app.writer.commands import Decision, Event, Plan
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from uuid import UUID
 
     from app.writer.book import Book
     from app.writer.tables import Need
@@ -57,6 +55,14 @@ class Recorded:
 
     receipt: Receipt
     created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Payment:
+    """Money that funds a purchase, and the account in which it lies so far."""
+
+    receipt: Receipt
+    source: AccountType
 
 
 def decide_record(command: RecordReceipt, book: Book, at: datetime) -> Decision[Recorded]:
@@ -86,16 +92,9 @@ def decide_record(command: RecordReceipt, book: Book, at: datetime) -> Decision[
         )
         return _suspended(suspended, book)
     assert purchase is not None, "a receipt without a purchase lies in suspense"
-    return _fund(
-        book,
-        reported._replace(received_at=at),
-        purchase,
-        card_id=command.card_id,
-        holder_salt=command.holder_salt,
-        cooling_off=command.cooling_off,
-        source=AccountType.CUSTODY,
-        at=at,
-    )
+    issue = CardIssue(command.card_id, command.holder_salt, command.cooling_off)
+    payment = _Payment(reported._replace(received_at=at), AccountType.CUSTODY)
+    return _fund(purchase, payment, issue, book, at)
 
 
 def decide_match(command: MatchReceipt, book: Book, at: datetime) -> Decision[Recorded]:
@@ -104,7 +103,8 @@ def decide_match(command: MatchReceipt, book: Book, at: datetime) -> Decision[Re
     Raises:
         MerchantFrozen: The merchant is closing.
         NotFound: No such receipt or purchase at this merchant.
-        PurchaseNotAwaitingPayment: It was not accepted, is paid or cancelled, or costs another amount.
+        PurchaseNotAwaitingPayment: It was not accepted, is paid or cancelled, or costs another
+            amount.
         ReceiptNotInSuspense: It funds another purchase, or went back.
     """
     receipt = book.find(RECEIPTS, command.receipt_id)
@@ -121,16 +121,8 @@ def decide_match(command: MatchReceipt, book: Book, at: datetime) -> Decision[Re
         raise PurchaseNotAwaitingPayment(purchase.status)
     if purchase.accepted_at is None or purchase.amount != receipt.amount:
         raise PurchaseNotAwaitingPayment("not accepted, or of another amount")
-    return _fund(
-        book,
-        receipt,
-        purchase,
-        card_id=command.card_id,
-        holder_salt=command.holder_salt,
-        cooling_off=command.cooling_off,
-        source=AccountType.SUSPENSE,
-        at=at,
-    )
+    issue = CardIssue(command.card_id, command.holder_salt, command.cooling_off)
+    return _fund(purchase, _Payment(receipt, AccountType.SUSPENSE), issue, book, at)
 
 
 def decide_return(command: ReturnReceipt, book: Book, at: datetime) -> Decision[Recorded]:
@@ -204,51 +196,31 @@ def _suspended(receipt: Receipt, book: Book) -> Decision[Recorded]:
 
 
 def _fund(
-    book: Book,
-    receipt: Receipt,
-    purchase: Purchase,
-    *,
-    card_id: UUID,
-    holder_salt: bytes,
-    cooling_off: CoolingOff,
-    source: AccountType,
-    at: datetime,
+    purchase: Purchase, payment: _Payment, issue: CardIssue, book: Book, at: datetime
 ) -> Decision[Recorded]:
+    """Make the card that the money buys, and put the money on it."""
+    receipt, created = payment.receipt, payment.source is AccountType.CUSTODY
     product = book.find(PRODUCTS, purchase.product_id)
     assert product is not None, "a purchase has a product"
-    card = new_card(
-        purchase,
-        product,
-        card_id=card_id,
-        holder_salt=holder_salt,
-        cooling_off=cooling_off,
-        paid_at=receipt.paid_at,
-        at=at,
-    )
+    card = new_card(purchase, product, issue, paid_at=receipt.paid_at, at=at)
     told = Line(CardEntryKind.FUNDED, receipt.receipt_id, purchase.store_id, card.terms_hash)
     card, line = enter(card, told, seq=book.next_seq, at=at)
+    account = Account(card.merchant_no, card.card_id, AccountType.CARD)
     matched = receipt._replace(
-        status=ReceiptStatus.MATCHED, purchase_id=purchase.purchase_id, card_id=card_id
+        status=ReceiptStatus.MATCHED, purchase_id=purchase.purchase_id, card_id=card.card_id
     )
-    funded = purchase._replace(status=PurchaseStatus.FUNDED, card_id=card_id)
+    funded = purchase._replace(status=PurchaseStatus.FUNDED, card_id=card.card_id)
     entry = Entry(
-        "purchase_funded" if source is AccountType.CUSTODY else "receipt_matched",
+        "purchase_funded" if created else "receipt_matched",
         receipt.receipt_id,
-        Movement(book.own(source), card_id, receipt.amount),
+        Movement(book.own(payment.source), card.card_id, receipt.amount),
         line.content_hash(),
         effective_at=receipt.paid_at,
     )
-    created = source is AccountType.CUSTODY
     return Decision(
         Recorded(matched, created=created),
         facts=receipt_facts(matched, created=created),
-        rows=(
-            Account(card.merchant_no, card_id, AccountType.CARD, Fen(0), 0),
-            card,
-            line,
-            matched,
-            funded,
-        ),
+        rows=(account, card, line, matched, funded),
         entries=(entry,),
         events=(
             Event("receipt.matched", receipt.receipt_id),

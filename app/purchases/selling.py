@@ -9,8 +9,9 @@ from app.cards.errors import MerchantFrozen
 from app.cards.tables import STORE_BY_ID, STORES
 from app.errors import NotFound
 from app.purchases.commands import AcceptPurchase, CancelPurchase, OpenPurchase
-from app.purchases.domain import Product, Purchase, PurchaseStatus, purchase_facts
+from app.purchases.domain import Product, Purchase, PurchaseStatus
 from app.purchases.errors import ContractChanged, ProductNotOnSale, PurchaseNotAwaitingPayment
+from app.purchases.facts import purchase_facts
 from app.purchases.tables import PRODUCT_BY_ID, PRODUCTS, PURCHASE_BY_ID, PURCHASES
 from app.writer.commands import Decision, Event, Plan
 

@@ -29,11 +29,10 @@ from app.purchases.domain import (
     Receipt,
     ReceiptStatus,
     SuspenseReason,
-    purchase_as_of,
     purchase_of_reference,
-    receipt_as_of,
 )
 from app.purchases.errors import BankReferenceReused, ReceiptNotInSuspense
+from app.purchases.facts import purchase_as_of, receipt_as_of
 from app.purchases.funding import Recorded
 from app.writer import requests
 from app.writer.answers import Answered, as_facts, from_facts
