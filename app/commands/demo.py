@@ -19,7 +19,9 @@ _WIDTH_MIN = 110
 def demo() -> None:
     """Play sale, uses, refusals, suspense, files and reversal against the running service.
 
-    It needs `make run` in another shell, uses the same DATA, and can be played again.
+    It needs `make run` in another shell, uses the same DATA, and can be played again. Its shops
+    are its own, but a cut takes in what other sandbox shops have payable, and its clock is the
+    sandbox's: 61 seconds further each time.
     """
     console = Console()
     if not console.is_terminal:
