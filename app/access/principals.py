@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from uuid import UUID
 
-from app.errors import NotFound
+from app.errors import Forbidden, NotFound
 
 
 class Role(StrEnum):
@@ -62,6 +62,15 @@ class MerchantPrincipal:
         """
         if not self.may_use_store(store_id):
             raise NotFound
+
+    def require_every_store(self) -> None:
+        """Go on only where the credential reaches the whole merchant.
+
+        Raises:
+            Forbidden: The key is narrowed to stores, and this concerns all of them.
+        """
+        if self.store_ids is not None:
+            raise Forbidden("This concerns every store; your key is for some of them.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ async def create_card_product(
     response: Response,
 ) -> ProductRead:
     """Put a product on sale, with the contract that its consumers accept."""
+    caller.require_every_store()
     made = await service.create_product(
         services.db, services.policies, caller.merchant_no, body.to_domain(), request=request
     )
