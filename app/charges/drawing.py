@@ -101,7 +101,7 @@ def _holder(command: PlaceCharge, book: Book, at: datetime) -> Holder:
     for _ in book.group(CHARGES_BY_CODE, command.code_hash):
         raise CodeUsed
     code = book.find(CODES, command.code_hash)
-    if code is None or code.store_id not in (None, command.store_id):
+    if code is None or not code.allows(command.store_id, command.product_id):
         raise CodeInvalid
     if at >= code.expires_at:
         raise CodeExpired
@@ -124,11 +124,10 @@ def _fitting(
         if holder.code is None:
             raise ChargeKindMismatch(kind)
         raise _insufficient(kind, [])
-    product_id = None
-    if kind is not CardKind.STORED_VALUE:
+    if kind is CardKind.STORED_VALUE:
+        product_id = _product_named(command, holder)
+    else:
         product_id = _product(command, holder, of_kind, today)
-    elif (wanted := command.product_id or (holder.code and holder.code.product_id)) is not None:
-        product_id = wanted
     return oldest_payment_first(card for card in of_kind if card.fits(kind, product_id, today))
 
 
@@ -138,16 +137,19 @@ def _product(
     """Say of which product's cards sessions or a visit are taken (API.md, Charges)."""
     if holder.named is not None and holder.named.kind == command.use.kind:
         return holder.named.product_id
-    if command.product_id is not None:
-        return command.product_id
-    if holder.code is not None and holder.code.product_id is not None:
-        return holder.code.product_id
+    if (named := _product_named(command, holder)) is not None:
+        return named
     held = {
         card.product_id for card in of_kind if card.fits(CardKind(command.use.kind), None, today)
     }
     if len(held) > 1:
         raise ProductAmbiguous(sorted(held))
     return next(iter(held), None)
+
+
+def _product_named(command: PlaceCharge, holder: Holder) -> UUID | None:
+    """Give the product that the till or the code names; where both do, it is the same one."""
+    return command.product_id or (holder.code.product_id if holder.code else None)
 
 
 def _draws(command: PlaceCharge, cards: Sequence[Card], at: datetime) -> list[Draw]:

@@ -53,6 +53,12 @@ class ConsumerCode(NamedTuple):
     created_at: datetime
     expires_at: datetime
 
+    def allows(self, store_id: UUID, product_id: UUID | None) -> bool:
+        """Say whether it was shown for this store, and this product where the till names one."""
+        return self.store_id in {None, store_id} and (
+            self.product_id is None or product_id in {None, self.product_id}
+        )
+
 
 CODES: Final = Table("consumer_code", ConsumerCode, ("code_hash",))
 
