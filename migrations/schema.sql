@@ -523,7 +523,9 @@ CREATE TABLE public.result_report (
     file_id uuid NOT NULL,
     body jsonb NOT NULL,
     received_at timestamp with time zone NOT NULL,
-    applied_at timestamp with time zone
+    applied_at timestamp with time zone,
+    file_status text,
+    CONSTRAINT result_report_applied_says_of_its_file CHECK (((applied_at IS NULL) = (file_status IS NULL)))
 );
 
 CREATE TABLE public.sandbox_clock (
@@ -652,7 +654,7 @@ ALTER TABLE ONLY public.purchase
     ADD CONSTRAINT purchase_pkey PRIMARY KEY (merchant_no, purchase_id);
 
 ALTER TABLE ONLY public.receipt
-    ADD CONSTRAINT receipt_bank_reference_is_unique UNIQUE (merchant_no, custody_account, bank_reference);
+    ADD CONSTRAINT receipt_bank_reference_is_unique UNIQUE (merchant_no, custody_account, bank_reference, bank);
 
 ALTER TABLE ONLY public.receipt
     ADD CONSTRAINT receipt_pkey PRIMARY KEY (merchant_no, receipt_id);

@@ -150,13 +150,14 @@ class Builder:
 
     async def approved(self, approval_id: UUID) -> approvals.Approval:
         """Let a second person approve a payee account."""
-        return await approvals.approve(
+        decided = await approvals.approve(
             self.db,
             executors(self.policies),
             approval_id,
             person_id=APPROVER,
             request=None,
         )
+        return decided.value
 
     async def store(self, merchant: Merchant, name: str = "西湖店") -> Store:
         """Open a store."""

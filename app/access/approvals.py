@@ -17,6 +17,7 @@ from app.db.engine import Database, Transaction
 from app.errors import NotFound
 from app.ids import PLATFORM_NO, new_platform_id
 from app.writer import requests
+from app.writer.answers import Answered
 from app.writer.requests import RequestKey
 
 _log = structlog.stdlib.get_logger()
@@ -45,6 +46,11 @@ class Approval:
     decided_by: str | None
     result: Facts | None
     created_at: datetime
+
+    @property
+    def as_proposed(self) -> "Approval":
+        """Give it as it was answered to whoever proposed it."""
+        return replace(self, status=ApprovalStatus.PROPOSED, decided_by=None, result=None)
 
     @property
     def request_key(self) -> RequestKey:
@@ -99,7 +105,7 @@ async def approve(
     *,
     person_id: str,
     request: RequestKey | None,
-) -> Approval:
+) -> Answered[Approval]:
     """Decide for a proposal and do it. Approving again gives the same, without its secrets.
 
     Raises:
@@ -110,10 +116,10 @@ async def approve(
         OwnProposal: The same person proposed it, under whichever key.
     """
     async with db.transaction() as tx:
-        await requests.claim(tx, PLATFORM_NO, request)
+        stored = await requests.claim(tx, PLATFORM_NO, request)
         approval = await _lock(tx, approval_id)
         if approval.status is ApprovalStatus.APPROVED:
-            return approval
+            return Answered(approval, replayed=stored is not None)
         if approval.proposed_by == person_id:
             raise OwnProposal
         _require_open(approval)
@@ -123,12 +129,12 @@ async def approve(
         decided = await _lock(tx, approval_id)
     _log.info("approval.approved", approval_id=str(approval_id), action=approval.action)
     shown = {**(decided.result or {}), **execution.shown_once}
-    return replace(decided, result=shown)
+    return Answered(replace(decided, result=shown))
 
 
 async def reject(
     db: Database, approval_id: UUID, *, person_id: str, request: RequestKey | None
-) -> Approval:
+) -> Answered[Approval]:
     """Decide against a proposal, or take one's own back; rejecting again gives the same.
 
     Raises:
@@ -137,16 +143,16 @@ async def reject(
         NotFound: No such proposal.
     """
     async with db.transaction() as tx:
-        await requests.claim(tx, PLATFORM_NO, request)
+        stored = await requests.claim(tx, PLATFORM_NO, request)
         approval = await _lock(tx, approval_id)
         if approval.status is ApprovalStatus.REJECTED:
-            return approval
+            return Answered(approval, replayed=stored is not None)
         _require_open(approval)
         await _decide(tx, approval, ApprovalStatus.REJECTED, person_id, None)
         await _keep(tx, request, approval)
         decided = await _lock(tx, approval_id)
     _log.info("approval.rejected", approval_id=str(approval_id), action=approval.action)
-    return decided
+    return Answered(decided)
 
 
 async def list_approvals(

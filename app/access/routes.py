@@ -110,6 +110,7 @@ async def approve(
     operator: OperatorDep,
     request: IdempotencyDep,
     services: ServicesDep,
+    response: Response,
 ) -> ApprovalRead:
     """Execute what another person proposed; approving again gives the same result."""
     decided = await approvals.approve(
@@ -119,7 +120,8 @@ async def approve(
         person_id=operator.person_id,
         request=request,
     )
-    return ApprovalRead.from_domain(decided)
+    mark_replayed(response, decided)
+    return ApprovalRead.from_domain(decided.value)
 
 
 @router.post(
@@ -132,6 +134,7 @@ async def reject(
     operator: OperatorDep,
     request: IdempotencyDep,
     db: DatabaseDep,
+    response: Response,
 ) -> ApprovalRead:
     """Decide against a proposal, or take one's own back."""
     decided = await approvals.reject(
@@ -140,4 +143,5 @@ async def reject(
         person_id=operator.person_id,
         request=request,
     )
-    return ApprovalRead.from_domain(decided)
+    mark_replayed(response, decided)
+    return ApprovalRead.from_domain(decided.value)

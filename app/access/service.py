@@ -58,10 +58,11 @@ async def _again(tx: Transaction, stored: Mapping[str, object]) -> IssuedKey | A
     if "approval_id" in stored:
         row = await queries.find_approval(tx, UUID(str(stored["approval_id"])))
         assert row is not None
-        return approvals.read(row)
+        return approvals.read(row).as_proposed
     key = await queries.find_key(tx, UUID(str(stored["key_id"])))
     assert key is not None
-    return IssuedKey(key, None)
+    # As it was when it was made: what became of it since is asked for by GET.
+    return IssuedKey(key._replace(revoked_at=None), None)
 
 
 async def insert_key(tx: Transaction, wanted: KeyRequest, secret: str | None = None) -> IssuedKey:

@@ -31,8 +31,8 @@ _CODES_BY_STATUS: Final[Mapping[int, str]] = {
         "bank_reference_reused receipt_not_in_suspense calendar_not_covered file_mismatch "
         "file_already_downloaded refund_in_progress refund_not_allowed refund_changed "
         "closure_in_progress closure_state own_proposal "
-        # Beyond the contract's list: what the approvals and onboarding of this service need.
-        "approval_decided already_exists"
+        # Beyond the contract's list: what approvals, onboarding and policies of this service need.
+        "approval_decided already_exists policy_overlaps policy_date_passed"
     ),
     413: "body_too_large",
     415: "unsupported_media_type",
@@ -143,6 +143,8 @@ def render(error: DomainError, instance: str) -> RenderedProblem:
         headers.append((b"retry-after", str(seconds).encode()))
     if error.code == "unauthenticated":
         headers.append((b"www-authenticate", b'Bearer realm="anxin"'))
+    if isinstance(error, StoredRefusal):
+        headers.append((b"idempotency-replayed", b"true"))
     if error.code in _CLOSING:
         headers.append((b"connection", b"close"))
     return RenderedProblem(status_of(error), body, tuple(headers))

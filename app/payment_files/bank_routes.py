@@ -139,17 +139,19 @@ async def list_bank_file_orders(
 )
 async def acknowledge_bank_file(
     file_id: FileId,
+    *,
     bank: BankDep,
     request: IdempotencyDep,
     db: DatabaseDep,
+    response: Response,
     body: FileAcknowledge | None = None,
 ) -> FileRead:
     """Say that the bank has the file; repeating it under any key gives the same."""
     figures = (body or FileAcknowledge()).to_domain()
     id_ = ids.parse(Prefix.FILE, file_id)
-    return FileRead.from_domain(
-        await service.acknowledge(db, bank.bank, id_, figures, request=request)
-    )
+    taken = await service.acknowledge(db, bank.bank, id_, figures, request=request)
+    mark_replayed(response, taken)
+    return FileRead.from_domain(taken.value)
 
 
 @router.post(

@@ -7,6 +7,7 @@ under the locks of file and book whether it was done.
 """
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Final, cast
 from uuid import UUID
@@ -30,6 +31,7 @@ from app.payment_files.decisions import cut_move
 from app.payment_files.domain import (
     STEP_MAX,
     FileKind,
+    FileStatus,
     OrderStatus,
     PaymentFile,
     Standing,
@@ -87,7 +89,10 @@ async def cut(
                 await finish(parts, file_id)
             async with parts.db.snapshot() as tx:
                 rows = await queries.files_by_id(tx, begun.value)
-            return Answered([row.sealed() for row in rows if row.is_sealed], begun.replayed)
+            made = [row.sealed() for row in rows if row.is_sealed]
+            # As they were when they were cut, whatever a bank has said of them since.
+            ready = [replace(file, status=FileStatus.READY) for file in made]
+            return Answered(ready, begun.replayed)
         await finish_all(parts, kind)
     raise Overloaded
 

@@ -10,7 +10,7 @@ from app.db.engine import Transaction
 from app.db.rows import Json
 from app.ids import new_platform_id
 from app.money import Fen
-from app.payment_files.domain import Reason, RefundStatus, ReportedResult
+from app.payment_files.domain import FileStatus, Reason, RefundStatus, ReportedResult
 from app.writer.answers import as_facts, from_facts
 
 
@@ -21,6 +21,7 @@ class ReportRow(NamedTuple):
     file_id: UUID
     body: Json
     applied_at: datetime | None
+    file_status: str | None
 
     def results(self) -> list[ReportedResult]:
         """Read its lines."""
@@ -101,7 +102,7 @@ async def find_report(tx: Transaction, report_id: UUID) -> ReportRow:
     row = await tx.fetch_one(
         ReportRow,
         """
-        SELECT report_id, file_id, CAST(body AS text) AS body, applied_at
+        SELECT report_id, file_id, CAST(body AS text) AS body, applied_at, file_status
         FROM result_report WHERE report_id = :id
         """,
         id=report_id,
@@ -122,13 +123,14 @@ async def unapplied_reports(tx: Transaction) -> list[UUID]:
     return [row.report_id for row in rows]
 
 
-async def mark_applied(tx: Transaction, report_id: UUID) -> None:
-    """Record that all of a report was applied."""
+async def mark_applied(tx: Transaction, report_id: UUID, file_status: FileStatus) -> None:
+    """Record that all of a report was applied, and where its file stood then."""
     await tx.execute(
         """
-        UPDATE result_report SET applied_at = anxin_now()
+        UPDATE result_report SET applied_at = anxin_now(), file_status = :status
         WHERE report_id = :id AND applied_at IS NULL
         """,
+        status=str(file_status),
         id=report_id,
     )
 

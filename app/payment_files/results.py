@@ -6,6 +6,7 @@ goes on where it stopped, by whoever finds it, and a retry is answered as the fi
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -119,7 +120,7 @@ async def apply_report(parts: Parts, report_id: UUID) -> None:
             await _apply_step(parts, report, merchant_no, lines[start : start + STEP_MAX])
     async with parts.db.transaction() as tx:
         status = await _settle_file(tx, report.file_id)
-        await result_queries.mark_applied(tx, report_id)
+        await result_queries.mark_applied(tx, report_id, status)
     log.info(
         "payment_results.applied",
         report_id=str(report_id),
@@ -227,8 +228,9 @@ async def _read(parts: Parts, report_id: UUID) -> AppliedReport:
         (file,) = await queries.files_by_id(tx, [report.file_id])
         rows = await result_queries.outcomes(tx, report_id)
     reported = [result.status for result in report.results()]
+    assert report.file_status is not None, "a report is read after it was applied"
     return AppliedReport(
-        file.sealed(),
+        replace(file.sealed(), status=FileStatus(report.file_status)),
         tuple(
             ResultOutcome(row.order_id, reported[row.position], Outcome(row.outcome))
             for row in rows

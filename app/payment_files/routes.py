@@ -3,7 +3,6 @@
 from fastapi import Response
 
 from app import ids
-from app.access.principals import MerchantPrincipal
 from app.api.dependencies import (
     DatabaseDep,
     IdempotencyDep,
@@ -18,7 +17,7 @@ from app.api.routing import api_router
 from app.api.schemas import FileId, OrderId
 from app.api.services import Services
 from app.calendar.errors import CalendarNotCovered
-from app.errors import Forbidden, NotFound
+from app.errors import NotFound
 from app.ids import Prefix
 from app.payment_files import cutting, keys, service, settlements
 from app.payment_files.domain import Below
@@ -75,17 +74,23 @@ async def cut_files(
     responses=problems(FileAlreadyDownloaded, NotFound),
 )
 async def cancel_file(
-    file_id: FileId, _: OperatorDep, request: IdempotencyDep, services: ServicesDep
+    file_id: FileId,
+    _: OperatorDep,
+    request: IdempotencyDep,
+    services: ServicesDep,
+    response: Response,
 ) -> FileRead:
     """Take back a file that its bank has not seen; its money is payable again at once."""
     id_ = ids.parse(Prefix.FILE, file_id)
-    return FileRead.from_domain(await service.cancel(parts_of(services), id_, request=request))
+    cancelled = await service.cancel(parts_of(services), id_, request=request)
+    mark_replayed(response, cancelled)
+    return FileRead.from_domain(cancelled.value)
 
 
 @router.get("/v1/balance", summary="Read the balance")
 async def read_balance(merchant: MerchantDep, db: DatabaseDep) -> BalanceRead:
     """Give all of the merchant's balances at one moment; not with a key of single stores."""
-    _require_whole_merchant(merchant)
+    merchant.require_every_store()
     return BalanceRead.from_domain(await settlements.read_balances(db, merchant.merchant_no))
 
 
@@ -94,7 +99,7 @@ async def list_settlements(
     merchant: MerchantDep, db: DatabaseDep, page: PageDep
 ) -> ListRead[SettlementRead]:
     """List what was paid out to the merchant; not with a key of single stores."""
-    _require_whole_merchant(merchant)
+    merchant.require_every_store()
     rows = await settlements.list_settlements(
         db, merchant.merchant_no, Below(page.after_id, page.fetch_count)
     )
@@ -114,7 +119,7 @@ async def list_settlement_items(
     order_id: OrderId, merchant: MerchantDep, db: DatabaseDep, page: PageDep
 ) -> ListRead[SettlementItemRead]:
     """List all that a settlement pays or takes off."""
-    _require_whole_merchant(merchant)
+    merchant.require_every_store()
     rows = await settlements.list_items(
         db,
         merchant.merchant_no,
@@ -133,9 +138,3 @@ async def list_settlement_items(
 async def read_public_keys(db: DatabaseDep) -> JwksRead:
     """Give the keys that check files and checkpoints, old ones too (RFC 7517)."""
     return JwksRead(keys=[JwkRead.from_domain(key) for key in await keys.list_keys(db)])
-
-
-def _require_whole_merchant(merchant: MerchantPrincipal) -> None:
-    """What concerns all stores is not shown to a key of some of them."""
-    if merchant.store_ids is not None:
-        raise Forbidden

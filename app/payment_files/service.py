@@ -26,6 +26,7 @@ from app.payment_files.errors import FileAlreadyDownloaded, FileMismatch
 from app.payment_files.parts import Parts
 from app.payment_files.queries import FileRow
 from app.payment_files.sealing import content_of
+from app.writer.answers import Answered
 from app.writer.requests import RequestKey, claim, keep
 
 log = structlog.stdlib.get_logger()
@@ -127,7 +128,7 @@ async def list_orders(
 
 async def acknowledge(
     db: Database, bank: str, file_id: UUID, figures: Figures, *, request: RequestKey | None
-) -> PaymentFile:
+) -> Answered[PaymentFile]:
     """Record that the bank took a file. Repeating it changes nothing; nor does a cancelled file.
 
     Raises:
@@ -138,23 +139,28 @@ async def acknowledge(
     async with db.transaction() as tx:
         stored = await claim(tx, ids.PLATFORM_NO, request)
         file = (await queries.require_bank_file(tx, bank, file_id, lock=True)).sealed()
+        if stored is not None:
+            then = FileStatus(str(stored["status"]))
+            return Answered(replace(file, status=then), replayed=True)
         _require_equal(file, figures)
         await queries.mark_acknowledged(tx, file_id)
-        if stored is None:
-            await keep(
-                tx,
-                ids.PLATFORM_NO,
-                request,
-                command="acknowledge_file",
-                subject_id=file_id,
-                answer={},
-            )
-        (after,) = await queries.files_by_id(tx, [file_id])
+        (row,) = await queries.files_by_id(tx, [file_id])
+        after = row.sealed()
+        await keep(
+            tx,
+            ids.PLATFORM_NO,
+            request,
+            command="acknowledge_file",
+            subject_id=file_id,
+            answer={"status": after.status},
+        )
     log.info("payment_file.acknowledged", file_id=str(file_id))
-    return after.sealed()
+    return Answered(after)
 
 
-async def cancel(parts: Parts, file_id: UUID, *, request: RequestKey | None) -> PaymentFile:
+async def cancel(
+    parts: Parts, file_id: UUID, *, request: RequestKey | None
+) -> Answered[PaymentFile]:
     """Take a file back that no bank has seen; its money is payable again, its number stays used.
 
     Repeating it gives the cancelled file, and finishes what was broken off.
@@ -181,7 +187,7 @@ async def cancel(parts: Parts, file_id: UUID, *, request: RequestKey | None) -> 
     log.info("payment_file.cancelled", file_id=str(file_id))
     async with parts.db.snapshot() as tx:
         (after,) = await queries.files_by_id(tx, [file_id])
-    return after.sealed()
+    return Answered(after.sealed(), replayed=stored is not None)
 
 
 async def give_back(parts: Parts, file_id: UUID) -> None:

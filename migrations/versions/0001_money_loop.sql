@@ -318,7 +318,9 @@ CREATE TABLE receipt (
     paid_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL,
     PRIMARY KEY (merchant_no, receipt_id),
-    CONSTRAINT receipt_bank_reference_is_unique UNIQUE (merchant_no, custody_account, bank_reference),
+    -- A bank's references are its own: at platform level an account is only what a bank says it is.
+    CONSTRAINT receipt_bank_reference_is_unique
+        UNIQUE (merchant_no, custody_account, bank_reference, bank),
     CONSTRAINT receipt_matched_has_a_card CHECK ((status = 'matched') = (card_id IS NOT NULL)),
     CONSTRAINT receipt_returned_has_a_refund CHECK ((status = 'returned') = (refund_id IS NOT NULL))
 );
@@ -595,7 +597,11 @@ CREATE TABLE result_report (
     file_id uuid NOT NULL REFERENCES payment_file (file_id),
     body jsonb NOT NULL,
     received_at timestamptz NOT NULL,
-    applied_at timestamptz
+    applied_at timestamptz,
+    -- Where the file stood after it: what a retry is told.
+    file_status text,
+    CONSTRAINT result_report_applied_says_of_its_file CHECK (
+        (applied_at IS NULL) = (file_status IS NULL))
 );
 
 CREATE INDEX result_report_unapplied ON result_report (received_at) WHERE applied_at IS NULL;

@@ -184,7 +184,7 @@ class World:
         return answer.value
 
     async def cancelled(self, file: PaymentFile) -> PaymentFile:
-        return await service.cancel(self.parts, file.file_id, request=None)
+        return (await service.cancel(self.parts, file.file_id, request=None)).value
 
     async def content(self, file: PaymentFile) -> bytes:
         handed = await service.hand_out(self.db, self.parts.sealer, file.bank, file.file_id)

@@ -306,7 +306,7 @@ async def test_an_acknowledgement_must_name_the_files_own_figures(world: World) 
 
     for _ in range(2):
         taken = await service.acknowledge(world.db, file.bank, file.file_id, right, request=None)
-        assert taken.status is FileStatus.ACKNOWLEDGED
+        assert taken.value.status is FileStatus.ACKNOWLEDGED
 
 
 async def test_reversals_that_wait_are_served_after_payable_was_credited(world: World) -> None:
