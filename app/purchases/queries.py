@@ -54,6 +54,19 @@ async def find_purchase(tx: Transaction, merchant_no: int, purchase_id: UUID) ->
     )
 
 
+async def sells(tx: Transaction, merchant_no: int, product_id: UUID) -> bool:
+    """Say whether the merchant has this product."""
+    found = await tx.value(
+        """
+        SELECT EXISTS (
+            SELECT FROM card_product WHERE merchant_no = :no AND product_id = :product)
+        """,
+        no=merchant_no,
+        product=product_id,
+    )
+    return bool(found)
+
+
 async def list_purchases(
     tx: Transaction,
     merchant_no: int,
@@ -134,8 +147,10 @@ async def find_stray(tx: Transaction, receipt: Receipt) -> Receipt | None:
         _RECEIPT
         + """
         WHERE merchant_no = :no AND custody_account = :account AND bank_reference = :reference
+          AND bank = :bank
         """,
         no=PLATFORM_NO,
+        bank=receipt.bank,
         account=receipt.custody_account,
         reference=receipt.bank_reference,
     )

@@ -97,10 +97,8 @@ async def change_purchase(
     Raises:
         DomainError: What the command's decision refuses.
     """
-    holder = None if isinstance(command, CancelPurchase) else command.holder
-    if holder is not None:
-        async with till.db.transaction() as tx:
-            await queries.remember_consumer(tx, holder.consumer, command.merchant_no)
+    if not isinstance(command, CancelPurchase):
+        await _remember_holder(till.db, command)
     outcome = await till.writer.submit(command)
     if outcome.replayed is None:
         purchase: Purchase = outcome.result
@@ -114,6 +112,24 @@ async def change_purchase(
         found = await queries.find_purchase(tx, command.merchant_no, outcome.replayed.subject_id)
     assert found is not None, "purchases are never deleted"
     return Answered(purchase_as_of(found, outcome.replayed.read_facts()), replayed=True)
+
+
+async def _remember_holder(db: Database, command: OpenPurchase | AcceptPurchase) -> None:
+    """Let the holder's lists reach this merchant, ahead of the purchase so that none is missed.
+
+    What names nothing of the merchant's will be refused, and leaves nothing behind.
+    """
+    holder = command.holder
+    if holder is None:
+        return
+    async with db.transaction() as tx:
+        if isinstance(command, OpenPurchase):
+            known = await queries.sells(tx, command.merchant_no, command.product_id)
+        else:
+            sale = await queries.find_purchase(tx, command.merchant_no, command.purchase_id)
+            known = sale is not None and sale.consumer in {None, holder.consumer}
+        if known:
+            await queries.remember_consumer(tx, holder.consumer, command.merchant_no)
 
 
 async def read_purchase(db: Database, purchase_id: UUID) -> Purchase:
@@ -159,7 +175,7 @@ async def record_receipt(
         account = await queries.find_custody_account(tx, reported.custody_account)
         if account is None or account.bank != reported.bank:
             stray = _receipt(till.sealer, reported, PLATFORM_NO, await tx.now())
-            return Answered(await _keep_stray(tx, stray))
+            return await _record_stray(tx, stray, request)
         now = await tx.now()
     receipt = _receipt(till.sealer, reported, account.merchant_no, now)
     command = RecordReceipt(
@@ -334,6 +350,26 @@ async def _replayed(db: Database, merchant_no: int, stored: requests.StoredReque
     assert found is not None, "receipts are never deleted"
     facts = stored.read_facts()
     return Recorded(receipt_as_of(found, facts), created=bool(facts["created"]))
+
+
+async def _record_stray(
+    tx: Transaction, stray: Receipt, request: RequestKey | None
+) -> Answered[Recorded]:
+    stored = await requests.claim(tx, PLATFORM_NO, request)
+    if stored is not None:
+        known = await queries.find_stray(tx, stray)
+        assert known is not None, "receipts are never deleted"
+        return Answered(Recorded(known, created=bool(stored["created"])), replayed=True)
+    recorded = await _keep_stray(tx, stray)
+    await requests.keep(
+        tx,
+        PLATFORM_NO,
+        request,
+        command="RecordStray",
+        subject_id=recorded.receipt.receipt_id,
+        answer={"created": recorded.created},
+    )
+    return Answered(recorded)
 
 
 async def _keep_stray(tx: Transaction, receipt: Receipt) -> Recorded:
