@@ -7,7 +7,8 @@ from rich.table import Table
 
 from app.demo.figures import yuan
 from app.demo.files import Others
-from app.demo.shapes import Balance, Card, StatementRow, TrialBalance
+from app.demo.money_shapes import Balance, TrialBalance
+from app.demo.shapes import Card, StatementRow
 from app.demo.world import HeldCard, Shop, World
 
 _LIABILITIES: Final = {

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from rich.table import Table
 
 from app.demo.client import Call, DemoFailed, new_key
-from app.demo.shapes import Files, KeySet, Order, Outcomes, PaymentFile, Signature
+from app.demo.money_shapes import Files, KeySet, Order, Outcomes, PaymentFile, Signature
 from app.demo.world import Shop, World
 
 HEADER: Final = (

@@ -9,7 +9,8 @@ from rich.table import Table
 from app.demo import files
 from app.demo.figures import yuan
 from app.demo.files import CutFile, Others
-from app.demo.shapes import Balance, Charge, Order, PaymentFile, Receipt
+from app.demo.money_shapes import Balance, Order, PaymentFile
+from app.demo.shapes import Charge, Receipt
 from app.demo.using import Uses
 from app.demo.world import Shop, World
 

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from app.demo.client import Caller, DemoFailed, open_http
 from app.demo.closing import close
+from app.demo.money_shapes import TrialBalance
 from app.demo.paying import pay_out
 from app.demo.selling import sell
-from app.demo.shapes import Sandbox, TrialBalance
+from app.demo.shapes import Sandbox
 from app.demo.suspense import suspend
 from app.demo.using import use
 from app.demo.world import make_world
