@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,8 +74,12 @@ class EmbeddedPostgres:
 
 
 @contextlib.contextmanager
-def embedded_postgres(data: Path) -> Generator[EmbeddedPostgres, None, None]:
+def embedded_postgres(
+    data: Path, *, settings: Sequence[str] = ()
+) -> Generator[EmbeddedPostgres, None, None]:
     """Run the data folder's Postgres for the length of the block, making it the first time.
+
+    `settings` (`name=value`) count for this start and before our own.
 
     Raises:
         StartRefused: The folder is in use, or Postgres cannot run there; nothing was changed.
@@ -90,7 +94,7 @@ def embedded_postgres(data: Path) -> Generator[EmbeddedPostgres, None, None]:
         passwords = _passwords(data)
         _make_cluster(placement, passwords)
         _stop_left_over(placement, socket_folder)
-        with _server(placement, socket_folder) as server:
+        with _server(placement, socket_folder, settings) as server:
             postgres = EmbeddedPostgres(socket_folder, placement.programs, server.pid, passwords)
             _make_roles(postgres)
             _write_private(
@@ -274,10 +278,11 @@ def _processes_in(folder: Path) -> set[int]:
 
 @contextlib.contextmanager
 def _server(
-    placement: Placement, socket_folder: Path
+    placement: Placement, socket_folder: Path, settings: Sequence[str]
 ) -> Generator[subprocess.Popen[bytes], None, None]:
     cluster = placement.home / "cluster"
-    options = [part for setting in _SERVER_SETTINGS for part in ("-c", setting)]
+    # Of two equal names the later one counts.
+    options = [part for setting in (*_SERVER_SETTINGS, *settings) for part in ("-c", setting)]
     with (placement.home / "postgres.log").open("ab") as log:
         server = subprocess.Popen(  # noqa: S603 - our own program
             [
