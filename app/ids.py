@@ -34,6 +34,7 @@ class Prefix(StrEnum):
     KEY = "key"
     MERCHANT = "mch"
     ORDER = "ord"
+    POLICY = "pol"
     PRODUCT = "prod"
     PURCHASE = "pur"
     RECEIPT = "rcpt"

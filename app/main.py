@@ -44,7 +44,10 @@ from app.merchants.routes import router as merchants_router
 from app.observability import Metrics, configure_logging
 from app.payment_files.bank_routes import router as bank_files_router
 from app.payment_files.routes import router as payment_files_router
+from app.policies import service as policies_service
+from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies, PolicyInvalid
+from app.policies.routes import router as policies_router
 from app.purchases import funding, selling
 from app.purchases import service as purchases_service
 from app.purchases import tables as purchase_tables
@@ -67,6 +70,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     health_router,
     merchants_router,
     payment_files_router,
+    policies_router,
     public_router,
     purchases_router,
     reconciliation_router,
@@ -87,12 +91,13 @@ _CODE_GUESSES_PER_MINUTE: Final = 300
 """Per merchant: far above what scanning mistakes make, far below what guessing 64 bits needs."""
 
 
-def executors(policies: Policies, till: purchases_service.Till) -> Mapping[str, Executor]:
+def executors(policies: CurrentPolicies, till: purchases_service.Till) -> Mapping[str, Executor]:
     """Say what happens on approval, by action; those that move money submit to the writer."""
     return _without_doubles(
         access_service.EXECUTORS,
         calendar_service.EXECUTORS,
         payees.executors(policies),
+        policies_service.EXECUTORS,
         purchases_service.executors(till),
     )
 
@@ -128,7 +133,7 @@ async def open_services(
     writer = _writer(settings, metrics)
     try:
         signer = _signer(settings)
-        policies, sealer = _policies(settings), _sealer(settings)
+        policies, sealer = CurrentPolicies(db, _policies(settings)), _sealer(settings)
         calendar = CurrentCalendar(db, provisional=settings.is_sandbox)
         till = purchases_service.Till(db, writer, sealer, calendar, policies)
         services = Services(

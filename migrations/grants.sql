@@ -12,5 +12,7 @@ GRANT UPDATE ON
     account, card_product, purchase, receipt, card, charge, refund, file_sequence, payment_file,
     payment_order, result_report
 TO :service;
+-- A policy's version is ended by the next one, and changes in nothing else.
+GRANT UPDATE (valid_to) ON policy TO :service;
 GRANT DELETE ON consumer_code, stored_request, outbox, payment_file TO :service;
 REVOKE INSERT ON alembic_version FROM :service;

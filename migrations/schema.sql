@@ -445,6 +445,21 @@ CREATE TABLE public.payment_order (
     CONSTRAINT payment_order_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'paid'::text, 'rejected'::text, 'returned'::text, 'cancelled'::text])))
 );
 
+CREATE TABLE public.policy (
+    policy_id uuid NOT NULL,
+    version bigint NOT NULL,
+    key text NOT NULL,
+    region text NOT NULL,
+    value jsonb NOT NULL,
+    valid_from date NOT NULL,
+    valid_to date,
+    approval_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT policy_ends_after_its_start CHECK ((valid_to > valid_from)),
+    CONSTRAINT policy_region_is_a_division CHECK ((region ~ '^([0-9]{2}){0,3}$'::text)),
+    CONSTRAINT policy_version_is_positive CHECK ((version > 0))
+);
+
 CREATE TABLE public.purchase (
     merchant_no integer NOT NULL,
     purchase_id uuid NOT NULL,
@@ -650,6 +665,21 @@ ALTER TABLE ONLY public.payment_order
 ALTER TABLE ONLY public.payment_order
     ADD CONSTRAINT payment_order_pkey PRIMARY KEY (merchant_no, order_id);
 
+ALTER TABLE ONLY public.policy
+    ADD CONSTRAINT policy_begins_once UNIQUE (key, region, valid_from);
+
+ALTER TABLE ONLY public.policy
+    ADD CONSTRAINT policy_ends_once UNIQUE (key, region, valid_to);
+
+ALTER TABLE ONLY public.policy
+    ADD CONSTRAINT policy_is_approved_once UNIQUE (approval_id);
+
+ALTER TABLE ONLY public.policy
+    ADD CONSTRAINT policy_pkey PRIMARY KEY (policy_id);
+
+ALTER TABLE ONLY public.policy
+    ADD CONSTRAINT policy_version_is_unique UNIQUE (version);
+
 ALTER TABLE ONLY public.purchase
     ADD CONSTRAINT purchase_pkey PRIMARY KEY (merchant_no, purchase_id);
 
@@ -710,6 +740,8 @@ CREATE INDEX payment_order_of_file ON public.payment_order USING btree (file_id,
 
 CREATE UNIQUE INDEX payment_order_release_once_a_file ON public.payment_order USING btree (merchant_no, file_id) WHERE (kind = 'release'::text);
 
+CREATE UNIQUE INDEX policy_runs_on_once ON public.policy USING btree (key, region) WHERE (valid_to IS NULL);
+
 CREATE INDEX receipt_in_suspense ON public.receipt USING btree (merchant_no, received_at) WHERE (status = 'suspense'::text);
 
 CREATE INDEX refund_waiting ON public.refund USING btree (merchant_no, decided_at, refund_id) WHERE (status = 'decided'::text);
@@ -752,6 +784,12 @@ ALTER TABLE ONLY public.payment_file
 
 ALTER TABLE ONLY public.payment_order
     ADD CONSTRAINT payment_order_file_id_fkey FOREIGN KEY (file_id) REFERENCES public.payment_file(file_id);
+
+ALTER TABLE ONLY public.policy
+    ADD CONSTRAINT policy_approval_id_fkey FOREIGN KEY (approval_id) REFERENCES public.approval(approval_id);
+
+ALTER TABLE ONLY public.policy
+    ADD CONSTRAINT policy_ends_where_the_next_begins FOREIGN KEY (key, region, valid_to) REFERENCES public.policy(key, region, valid_from);
 
 ALTER TABLE ONLY public.purchase
     ADD CONSTRAINT purchase_merchant_no_product_id_fkey FOREIGN KEY (merchant_no, product_id) REFERENCES public.card_product(merchant_no, product_id);
@@ -821,6 +859,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.payee_account TO anxin_service;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_file TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_order TO anxin_service;
+
+GRANT SELECT,INSERT ON TABLE public.policy TO anxin_service;
+
+GRANT UPDATE(valid_to) ON TABLE public.policy TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.purchase TO anxin_service;
 

@@ -48,6 +48,7 @@ from app.merchants.domain import (
 )
 from app.merchants.payees import executors
 from app.money import Fen
+from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
 from app.purchases import service as purchases
 from app.purchases.commands import AcceptPurchase, CancelPurchase, Holder, OpenPurchase
@@ -141,6 +142,10 @@ class Builder:
     db: Database
     policies: Policies = field(default_factory=Policies)
 
+    @property
+    def current_policies(self) -> CurrentPolicies:
+        return CurrentPolicies(self.db, self.policies)
+
     async def merchant(self, new: NewMerchant | None = None) -> Merchant:
         """Take a merchant in; its payee account is only proposed."""
         made = await merchants.create_merchant(
@@ -152,7 +157,7 @@ class Builder:
         """Let a second person approve a payee account."""
         decided = await approvals.approve(
             self.db,
-            executors(self.policies),
+            executors(self.current_policies),
             approval_id,
             person_id=APPROVER,
             request=None,
@@ -188,7 +193,11 @@ class Builder:
     ) -> CardProduct:
         """Put a product on sale."""
         made = await card_products.create_product(
-            self.db, self.policies, merchant.merchant_no, a_product(kind, **fields), request=None
+            self.db,
+            self.current_policies,
+            merchant.merchant_no,
+            a_product(kind, **fields),
+            request=None,
         )
         return made.value
 
@@ -245,7 +254,7 @@ class Trader(Builder):
     @property
     def till(self) -> Till:
         calendar = CurrentCalendar(self.db, provisional=True)
-        return Till(self.db, self.writer, SEALER, calendar, self.policies)
+        return Till(self.db, self.writer, SEALER, calendar, self.current_policies)
 
     # Sales.
 

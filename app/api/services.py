@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.access.limits import FailureLimit
     from app.calendar.current import CurrentCalendar
     from app.cards.directory import MerchantDirectory
+    from app.policies.current import CurrentPolicies
     from app.policies.domain import Policies
 
 
@@ -38,7 +39,7 @@ class Services:
     """The long-lived parts of one process."""
 
     settings: Settings
-    policies: "Policies"
+    policies: "CurrentPolicies"
     """The capabilities' own values travel here; `app.api` itself never looks into them."""
     calendar: "CurrentCalendar"
     directory: "MerchantDirectory"
@@ -55,3 +56,11 @@ class Services:
     """Lets a merchant's waiting reversals follow a credit to payable that the writer did not make."""
     executors: Mapping[str, Executor]
     """What happens on approval, by action."""
+
+    async def policies_of(self, merchant_no: int) -> "Policies":
+        """Give the policies in force today in the merchant's district; both are remembered.
+
+        Raises:
+            NotFound: There is no such merchant.
+        """
+        return await self.policies.policies_today(await self.directory.district_of(merchant_no))

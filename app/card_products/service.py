@@ -9,10 +9,11 @@ from app import ids
 from app.card_products import queries
 from app.card_products.contract import Seller, write_contract
 from app.card_products.domain import CardProduct, NewProduct
+from app.dates import business_date
 from app.db.engine import Database, Transaction
 from app.errors import NotFound
 from app.merchants.service import find_merchant
-from app.policies.domain import Policies
+from app.policies.current import CurrentPolicies
 from app.writer.answers import Answered
 from app.writer.requests import RequestKey, claim, keep
 
@@ -24,7 +25,7 @@ log = structlog.stdlib.get_logger()
 
 async def create_product(
     db: Database,
-    policies: Policies,
+    policies: CurrentPolicies,
     merchant_no: int,
     new: NewProduct,
     *,
@@ -80,15 +81,16 @@ async def products_on_sale(tx: Transaction, merchant_no: int) -> list[CardProduc
 
 
 async def _insert(
-    tx: Transaction, policies: Policies, merchant_no: int, new: NewProduct
+    tx: Transaction, policies: CurrentPolicies, merchant_no: int, new: NewProduct
 ) -> CardProduct:
     seller = await find_merchant(tx, merchant_no)
     # An API key names its merchant by a foreign key, so there is one.
     assert seller is not None
+    now = await tx.now()
     contract = write_contract(
         new,
         Seller(seller.name, seller.licence_number),
-        policies.in_district(seller.district),
+        await policies.policies_in(seller.district, business_date(now), tx=tx),
     )
     product = CardProduct(
         merchant_no=merchant_no,
@@ -105,7 +107,7 @@ async def _insert(
         terms=new.terms,
         contract=contract,
         on_sale=True,
-        created_at=await tx.now(),
+        created_at=now,
     )
     await queries.insert_product(tx, product)
     return product

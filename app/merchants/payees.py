@@ -13,7 +13,7 @@ import structlog
 from app import ids
 from app.access import approvals
 from app.access.approvals import Approval, Execution, Executor
-from app.dates import SHANGHAI
+from app.dates import SHANGHAI, business_date
 from app.db.engine import Database, Transaction
 from app.db.sealing import Sealer
 from app.errors import FieldError, InvalidRequest
@@ -27,7 +27,7 @@ from app.merchants.domain import (
     require_same_holder,
 )
 from app.merchants.queries import MerchantRow
-from app.policies.domain import Policies
+from app.policies.current import CurrentPolicies
 
 APPROVE_PAYEE: Final = "payee_account.approve"
 """The action under which approvals of payee accounts are found and executed."""
@@ -111,12 +111,12 @@ async def list_payees(db: Database, merchant_id: UUID) -> list[Payee]:
         return await payee_queries.payees_of(tx, row.merchant_no)
 
 
-def executors(policies: Policies) -> Mapping[str, Executor]:
+def executors(policies: CurrentPolicies) -> Mapping[str, Executor]:
     """Say what approvals of this capability do, by action."""
     return {APPROVE_PAYEE: _approve_payee(policies)}
 
 
-def _approve_payee(policies: Policies) -> Executor:
+def _approve_payee(policies: CurrentPolicies) -> Executor:
     """Give what a second person's approval of a payee account does."""
 
     async def execute(tx: Transaction, approval: Approval) -> Execution:
@@ -130,7 +130,7 @@ def _approve_payee(policies: Policies) -> Executor:
         require_same_holder(changed.name, str(approval.request["holder_name"]))
         await queries.update_merchant(tx, changed)
         payee_account_id = UUID(str(approval.request["payee_account_id"]))
-        counts_from = await _counts_from(tx, row.merchant_no, policies)
+        counts_from = await _counts_from(tx, row, policies)
         await payee_queries.approve_payee(tx, row.merchant_no, payee_account_id, counts_from)
         payee = await payee_queries.payee(tx, row.merchant_no, payee_account_id)
         return Execution(_facts(changed, payee))
@@ -138,12 +138,17 @@ def _approve_payee(policies: Policies) -> Executor:
     return execute
 
 
-async def _counts_from(tx: Transaction, merchant_no: int, policies: Policies) -> datetime:
-    """The first account counts at once; later ones leave time to notice a theft."""
+async def _counts_from(tx: Transaction, row: MerchantRow, policies: CurrentPolicies) -> datetime:
+    """The first account counts at once; later ones leave time to notice a theft.
+
+    The district is the one before this change, so that no change shortens its own delay.
+    """
     now = await tx.now()
-    known = await payee_queries.payees_of(tx, merchant_no)
-    is_first = all(payee.effective_from is None for payee in known)
-    return now if is_first else now + timedelta(days=policies.payee_change_days)
+    known = await payee_queries.payees_of(tx, row.merchant_no)
+    if all(payee.effective_from is None for payee in known):
+        return now
+    in_force = await policies.policies_in(row.district, business_date(now), tx=tx)
+    return now + timedelta(days=in_force.payee_change_days)
 
 
 def _facts(row: MerchantRow, payee: Payee) -> Mapping[str, object]:

@@ -40,8 +40,8 @@ District = Annotated[
     str,
     line(_CODE_LENGTH_MAX),
     Field(
-        description="Administrative division code (GB/T 2260); its first two digits choose the "
-        "region's policies.",
+        description="Administrative division code (GB/T 2260); its start chooses the region's "
+        "policies.",
         examples=["330106"],
     ),
 ]

@@ -14,6 +14,7 @@ from app.payment_files.cutting import cut, finish_all
 from app.payment_files.domain import FileKind, PaymentFile
 from app.payment_files.parts import Parts
 from app.payment_files.results import apply_all
+from app.policies.versions import EVERYWHERE
 
 log = structlog.stdlib.get_logger()
 
@@ -33,7 +34,8 @@ async def cut_due(parts: Parts) -> list[PaymentFile]:
     """
     async with parts.db.snapshot() as tx:
         now = (await tx.now()).astimezone(SHANGHAI)
-    if now.time() < parts.policies.cut_time:
+    policies = await parts.policies.policies_in(EVERYWHERE, now.date())
+    if now.time() < policies.cut_time:
         return []
     tomorrow = now.date() + timedelta(days=1)
     try:

@@ -7,7 +7,7 @@ from app.calendar.current import CurrentCalendar
 from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.ledger.checkpoints import Signer
-from app.policies.domain import Policies
+from app.policies.current import CurrentPolicies
 
 ServeReversals = Callable[[int], Awaitable[None]]
 """Lets a merchant's waiting reversals take what was credited to its payable (DOMAIN §5)."""
@@ -21,5 +21,5 @@ class Parts:
     sealer: Sealer
     signer: Signer
     calendar: CurrentCalendar
-    policies: Policies
+    policies: CurrentPolicies
     serve_reversals: ServeReversals

@@ -1,8 +1,8 @@
 """The rules that a region or an operator may set differently, with DOMAIN's defaults.
 
 Every *policy* of the domain is a field here, under the key that the contract gives it, so
-that no number of the law or of the scheme hides in the code that uses it. Rows with
-versions and regions come later; until then the values come from settings, once, at start.
+that no number of the law or of the scheme hides in the code that uses it. Settings may change
+the values for a whole installation, at start; `versions.py` says what rows do by date and region.
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,17 +49,20 @@ REGIONAL_DEFAULTS: Final = (
 
 
 class PolicyInvalid(ValueError):
-    """A setting names no policy, or gives it a value outside its limits."""
+    """What names a policy names none, or gives it a value outside its limits."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"policy {key}: {reason}")
         self.key = key
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """All policies in force in one region."""
+    """All policies in force in one district on one day."""
 
+    version: int = 0
+    """What a decision stores: the highest version of the rows in it; 0 is what is built in."""
     code_lifetime_seconds: int = 60
     code_use_amount: Fen = _CODE_USE_AMOUNT
     """The most that one use by code may take; above it the consumer confirms in the app."""
@@ -92,8 +95,8 @@ class Policies:
         Raises:
             PolicyInvalid: A value is outside its limits.
         """
-        for field in fields(self):
-            _check(field.name, getattr(self, field.name))
+        for key in POLICY_KEYS:
+            _check(key, getattr(self, key))
 
     @classmethod
     def from_settings(cls, overrides: Mapping[str, object]) -> Self:
@@ -105,17 +108,6 @@ class Policies:
             PolicyInvalid: A key names no policy, or its value is outside its limits.
         """
         return replace(cls(), **_typed(overrides.items()))
-
-    def in_district(
-        self, district: str, regional: Iterable[RegionalValue] = REGIONAL_DEFAULTS
-    ) -> Self:
-        """Give the policies in force for a merchant of this district."""
-        return replace(
-            self,
-            **_typed(
-                (rule.key, rule.value) for rule in regional if district.startswith(rule.region)
-            ),
-        )
 
 
 _LIMITS: Final[Mapping[str, tuple[int, int]]] = {
@@ -138,7 +130,37 @@ _SWITCHES: Final = frozenset(
     {"cooling_off_unused_only", "term_end_release", "automatic_confirmation"}
 )
 _TIMES: Final = frozenset({"cut_time"})
+POLICY_KEYS: Final = tuple(field.name for field in fields(Policies) if field.name != "version")
+"""The contract's names of all policies."""
+
+NATIONWIDE_KEYS: Final = _TIMES
+"""What no region sets: files are cut per bank, for merchants of all districts at once."""
+
 _SWITCH_WORDS: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
+
+
+def read_json(key: str, value: object) -> PolicyValue:
+    """Read a value as JSON says it: a time is text, a whole number may be written 60.0.
+
+    Raises:
+        PolicyInvalid: The key names no policy, or the value is none of its kind.
+    """
+    if key not in POLICY_KEYS:
+        raise PolicyInvalid(key, "there is no such policy")
+    if key in _TIMES and isinstance(value, str):
+        value = _read(key, value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    _check(key, value)
+    assert isinstance(value, PolicyValue), "only such values pass the check"
+    return value
+
+
+def as_json(value: PolicyValue) -> bool | int | str:
+    """Say a value as JSON does."""
+    if not isinstance(value, time):
+        return value
+    return value.isoformat("auto" if value.second or value.microsecond else "minutes")
 
 
 def _typed(values: Iterable[tuple[str, object]]) -> dict[str, object]:
@@ -146,7 +168,7 @@ def _typed(values: Iterable[tuple[str, object]]) -> dict[str, object]:
 
 
 def _read(key: str, value: object) -> object:
-    if key not in _LIMITS and key not in _SWITCHES and key not in _TIMES:
+    if key not in POLICY_KEYS:
         raise PolicyInvalid(key, "there is no such policy")
     if not isinstance(value, str):
         return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.cards import queries as card_queries
 from app.db.rows import columns_of
@@ -12,7 +12,7 @@ from app.ids import PLATFORM_NO, new_platform_id
 from app.purchases.domain import Purchase, Receipt, ReceiptStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -172,17 +172,37 @@ async def keep_stray(tx: Transaction, receipt: Receipt) -> None:
     )
 
 
+class _District(NamedTuple):
+    district: str
+
+
+async def districts_in_suspense(tx: Transaction) -> Sequence[str]:
+    """List the districts of merchants for whom money lies in suspense."""
+    rows = await tx.fetch(
+        _District,
+        """
+        SELECT DISTINCT district FROM receipt JOIN merchant USING (merchant_no)
+        WHERE receipt.status = 'suspense'
+        """,
+    )
+    return [row.district for row in rows]
+
+
 async def due_receipts(
-    tx: Transaction, *, received_before: datetime, count: int
+    tx: Transaction, *, received_before: Mapping[str, datetime], count: int
 ) -> Sequence[DueReceipt]:
-    """Find money that nobody matched in time."""
+    """Find money that nobody matched in time; `received_before` is by district."""
     return await tx.fetch(
         DueReceipt,
         """
-        SELECT merchant_no, receipt_id FROM receipt
-        WHERE status = 'suspense' AND received_at <= :moment AND merchant_no > 0
-        ORDER BY received_at LIMIT :count
+        SELECT receipt.merchant_no, receipt.receipt_id
+        FROM receipt JOIN merchant USING (merchant_no)
+        JOIN unnest(CAST(:districts AS text[]), CAST(:moments AS timestamptz[]))
+             AS due (district, moment) USING (district)
+        WHERE receipt.status = 'suspense' AND receipt.received_at <= due.moment
+        ORDER BY receipt.received_at LIMIT :count
         """,
-        moment=received_before,
+        districts=list(received_before),
+        moments=list(received_before.values()),
         count=count,
     )

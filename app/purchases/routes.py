@@ -65,6 +65,7 @@ async def create_purchase(
     store_id = parse(Prefix.STORE, body.store_id)
     merchant.require_store(store_id)
     named = body.consumer_id
+    policies = await services.policies_of(merchant.merchant_no)
     command = OpenPurchase(
         merchant.merchant_no,
         request,
@@ -73,7 +74,7 @@ async def create_purchase(
         store_id,
         None if named is None else _named_holder(services, named),
         None,
-        services.policies.purchase_lifetime_seconds,
+        policies.purchase_lifetime_seconds,
     )
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)
@@ -149,8 +150,8 @@ async def buy(
     """Buy what a shop's public page offers, accepting its contract."""
     product_id = parse(Prefix.PRODUCT, body.product_id)
     merchant_no = merchant_no_of(product_id)
-    # A number that no merchant has would have no book to answer from.
-    await services.directory.find(merchant_no)
+    # A number that no merchant has would have no book to answer from; here it is not found.
+    policies = await services.policies_of(merchant_no)
     command = OpenPurchase(
         merchant_no,
         request,
@@ -159,7 +160,7 @@ async def buy(
         parse(Prefix.STORE, body.store_id),
         Holder(consumer.consumer, consumer.consumer_id, consumer.issuer),
         bytes.fromhex(body.contract_sha256),
-        services.policies.purchase_lifetime_seconds,
+        policies.purchase_lifetime_seconds,
     )
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)

@@ -11,6 +11,7 @@ import structlog
 
 from app.access import approvals
 from app.access.approvals import Approval, Execution, Executor
+from app.dates import business_date
 from app.errors import NotFound
 from app.ids import PLATFORM_NO, Prefix, merchant_no_of, new_id, parse, to_text
 from app.money import CURRENCY
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from app.db.engine import Database, Transaction
     from app.db.sealing import Sealer
     from app.money import Fen
-    from app.policies.domain import Policies
+    from app.policies.current import CurrentPolicies
     from app.writer.engine import Writer
     from app.writer.requests import RequestKey
 
@@ -86,7 +87,7 @@ class Till:
     writer: Writer
     sealer: Sealer
     calendar: CurrentCalendar
-    policies: Policies
+    policies: CurrentPolicies
 
 
 async def change_purchase(
@@ -235,10 +236,14 @@ async def propose_return(
 
 
 async def return_due(till: Till, *, count: int) -> int:
-    """Give back what nobody matched within the policy's days; say how many receipts."""
+    """Give back what nobody matched within the days of its district; say how many receipts."""
     async with till.db.transaction() as tx:
-        moment = await tx.now() - timedelta(days=till.policies.suspense_days)
-        due = await queries.due_receipts(tx, received_before=moment, count=count)
+        now = await tx.now()
+        moments: dict[str, datetime] = {}
+        for district in await queries.districts_in_suspense(tx):
+            policies = await till.policies.policies_in(district, business_date(now), tx=tx)
+            moments[district] = now - timedelta(days=policies.suspense_days)
+        due = await queries.due_receipts(tx, received_before=moments, count=count)
     for receipt in due:
         refund_id = new_id(receipt.merchant_no)
         await till.writer.submit(
@@ -264,7 +269,7 @@ def executors(till: Till) -> Mapping[str, Executor]:
             purchase_id=parse(Prefix.PURCHASE, str(approval.request["purchase_id"])),
             card_id=new_id(receipt.merchant_no),
             holder_salt=secrets.token_bytes(_SALT_BYTES),
-            cooling_off=await _cooling_off(till, account.district, receipt.paid_at),
+            cooling_off=await _cooling_off(till, account.district, receipt.paid_at, tx=tx),
         )
         return await _executed(till, command)
 
@@ -383,9 +388,15 @@ async def _keep_stray(tx: Transaction, receipt: Receipt) -> Recorded:
     return Recorded(kept, created=True)
 
 
-async def _cooling_off(till: Till, district: str, paid_at: datetime) -> CoolingOff:
-    """Give the period of the merchant's region; the calendar may not cover its end yet."""
-    days = till.policies.in_district(district).cooling_off_days
+async def _cooling_off(
+    till: Till, district: str, paid_at: datetime, *, tx: Transaction | None = None
+) -> CoolingOff:
+    """Give the period of the merchant's district on the day of payment, from which it counts.
+
+    The calendar may not cover its end yet.
+    """
+    policies = await till.policies.policies_in(district, business_date(paid_at), tx=tx)
+    days = policies.cooling_off_days
     calendar = await till.calendar.get()
     return CoolingOff(days, calendar.cooling_off_end(paid_at, days))
 

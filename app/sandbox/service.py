@@ -33,6 +33,7 @@ from app.merchants.domain import (
     PayeeDetails,
 )
 from app.merchants.payees import executors
+from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
 from app.sandbox import files
 from app.sandbox.domain import (
@@ -71,7 +72,7 @@ class SandboxMaker:
     settings: Settings
     db: Database
     sealer: Sealer
-    policies: Policies
+    policies: CurrentPolicies
 
     async def seed(self) -> Sandbox:
         """Make what `sandbox.json` names; doing it again gives the same."""
@@ -199,7 +200,7 @@ async def seed(settings: Settings, *, publish: bool = True) -> Sandbox:
     db = Database.connect(settings.database_url)
     try:
         sealer = Sealer.from_base64(settings.data_key.get_secret_value())
-        policies = Policies.from_settings(settings.policies)
+        policies = CurrentPolicies(db, Policies.from_settings(settings.policies))
         sandbox = await SandboxMaker(settings, db, sealer, policies).seed()
     finally:
         await db.close()

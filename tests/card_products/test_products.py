@@ -9,6 +9,7 @@ from app.card_products.errors import ProductTermsRefused
 from app.db.engine import Database
 from app.errors import InvalidRequest, NotFound
 from app.money import Fen
+from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
 from app.writer.requests import RequestKey
 from tests.builder import Builder, a_product
@@ -39,7 +40,7 @@ async def test_a_replay_gives_the_same_product(db: Database, given: Builder) -> 
 
     first, again = [
         await service.create_product(
-            db, Policies(), merchant.merchant_no, a_product(), request=request
+            db, CurrentPolicies(db, Policies()), merchant.merchant_no, a_product(), request=request
         )
         for _ in range(2)
     ]

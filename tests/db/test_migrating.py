@@ -33,7 +33,7 @@ async def test_an_old_schema_is_not_served(cluster: Cluster, fresh_database: Dat
         await check_database(fresh_database.database_url)
 
     await cluster.execute(
-        "UPDATE alembic_version SET version_num = '0001'", database=fresh_database.name
+        "UPDATE alembic_version SET version_num = '0002'", database=fresh_database.name
     )
 
 

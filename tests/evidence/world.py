@@ -31,6 +31,7 @@ from app.money import Fen
 from app.payment_files.cutting import cut
 from app.payment_files.domain import FileKind
 from app.payment_files.parts import Parts
+from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
 from app.purchases import funding, selling
 from app.purchases import tables as purchase_tables
@@ -189,7 +190,8 @@ class World:
             await self.serve_reversals()
 
         calendar = CurrentCalendar(self.db, provisional=True)
-        parts = Parts(self.db, SEALER, signer, calendar, Policies(), serve)
+        policies = CurrentPolicies(self.db, Policies())
+        parts = Parts(self.db, SEALER, signer, calendar, policies, serve)
         await cut(parts, kind, asked=None, request=None)
 
     async def now(self) -> datetime:

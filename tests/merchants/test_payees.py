@@ -17,6 +17,7 @@ from app.merchants.domain import (
 )
 from app.merchants.payees import change_merchant, executors, list_payees
 from app.merchants.service import read_merchant
+from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
 from tests.builder import APPROVER, PROPOSER, SEALER, Builder
 
@@ -65,7 +66,7 @@ async def test_the_proposer_does_not_approve(db: Database, given: Builder) -> No
     with pytest.raises(OwnProposal):
         await approvals.approve(
             db,
-            executors(Policies()),
+            executors(CurrentPolicies(db, Policies())),
             merchant.payee.approval_id,
             person_id=PROPOSER,
             request=None,

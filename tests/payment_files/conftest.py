@@ -33,6 +33,7 @@ from app.payment_files.domain import (
     ReportedStatus,
 )
 from app.payment_files.parts import Parts
+from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
 from app.writer.requests import RequestKey
 from tests.builder import BANK, SEALER, Builder, Shop, unique
@@ -342,7 +343,12 @@ async def world(fresh_database: DatabaseUrls) -> AsyncIterator[World]:
         await asyncio.sleep(0)
 
     parts = Parts(
-        db, Sealer(bytes(32)), signer, CurrentCalendar(db, provisional=True), Policies(), serve
+        db,
+        Sealer(bytes(32)),
+        signer,
+        CurrentCalendar(db, provisional=True),
+        CurrentPolicies(db, Policies()),
+        serve,
     )
     made = World(parts, Builder(db), served)
     yield made

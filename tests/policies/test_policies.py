@@ -2,7 +2,7 @@ from datetime import time
 
 import pytest
 
-from app.policies.domain import Policies, PolicyInvalid, PolicyValue
+from app.policies.domain import Policies, PolicyInvalid, PolicyValue, as_json, read_json
 
 
 def test_the_defaults_are_those_of_the_domain() -> None:
@@ -56,10 +56,37 @@ def test_a_setting_that_no_rule_can_work_with_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("district", "days", "unused_only"),
-    [("330106", 7, False), ("320102", 15, False), ("110105", 7, True), ("", 7, False)],
+    ("key", "value", "read"),
+    [
+        ("code_use_amount", 8000.0, 80_00),
+        ("term_end_release", True, True),
+        ("cut_time", "21:30", time(21, 30)),
+    ],
 )
-def test_a_region_sets_its_own_cooling_off(district: str, days: int, *, unused_only: bool) -> None:
-    policies = Policies().in_district(district)
+def test_json_says_a_value_in_its_own_type(key: str, value: object, read: PolicyValue) -> None:
+    assert read_json(key, value) == read
+    assert read_json(key, as_json(read)) == read
 
-    assert (policies.cooling_off_days, policies.cooling_off_unused_only) == (days, unused_only)
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("no_such_policy", 1),
+        ("version", 1),
+        ("code_use_amount", "8000"),
+        ("code_use_amount", 80.5),
+        ("code_use_amount", True),
+        ("code_use_amount", 2**53),
+        ("suspense_days", -1),
+        ("suspense_days", None),
+        ("term_end_release", "true"),
+        ("term_end_release", 1),
+        ("cut_time", 2200),
+        ("cut_time", "late"),
+        ("cut_time", "22:00+08:00"),
+        ("cut_time", ["22:00"]),
+    ],
+)
+def test_a_value_of_another_type_is_refused(key: str, value: object) -> None:
+    with pytest.raises(PolicyInvalid, match=key):
+        read_json(key, value)
