@@ -48,9 +48,10 @@ from app.policies import service as policies_service
 from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies, PolicyInvalid
 from app.policies.routes import router as policies_router
-from app.purchases import funding, selling
+from app.purchases import funding, selling, suspense
 from app.purchases import service as purchases_service
 from app.purchases import tables as purchase_tables
+from app.purchases.receipt_routes import router as receipts_router
 from app.purchases.routes import router as purchases_router
 from app.reconciliation.routes import router as reconciliation_router
 from app.sandbox.routes import router as sandbox_router
@@ -73,6 +74,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     policies_router,
     public_router,
     purchases_router,
+    receipts_router,
     reconciliation_router,
 )
 SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = (sandbox_router,)
@@ -98,7 +100,7 @@ def executors(policies: CurrentPolicies, till: purchases_service.Till) -> Mappin
         calendar_service.EXECUTORS,
         payees.executors(policies),
         policies_service.EXECUTORS,
-        purchases_service.executors(till),
+        suspense.executors(till),
     )
 
 

@@ -18,7 +18,7 @@ from app.main import open_services
 from app.observability import configure_logging
 from app.payment_files import due
 from app.payment_files.parts import Parts
-from app.purchases import service as purchases
+from app.purchases import suspense
 from app.purchases.routes import till_of
 from app.settings import Settings
 from app.writer import requests
@@ -49,7 +49,7 @@ async def _forget(services: Services) -> None:
 
 
 async def _return_receipts(services: Services) -> None:
-    await purchases.return_due(till_of(services), count=_RECEIPTS_MAX)
+    await suspense.return_due(till_of(services), count=_RECEIPTS_MAX)
 
 
 async def _cut_files(services: Services) -> None:

@@ -50,11 +50,13 @@ from app.merchants.payees import executors
 from app.money import Fen
 from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
+from app.purchases import receiving
 from app.purchases import service as purchases
 from app.purchases.commands import AcceptPurchase, CancelPurchase, Holder, OpenPurchase
 from app.purchases.domain import Purchase
 from app.purchases.funding import Recorded
-from app.purchases.service import Payer, ReportedReceipt, Till
+from app.purchases.receiving import Payer, ReportedReceipt
+from app.purchases.service import Till
 from app.writer.answers import Answered
 from app.writer.engine import Writer
 from app.writer.requests import RequestKey
@@ -318,7 +320,7 @@ class Trader(Builder):
     async def received(
         self, reported: ReportedReceipt, *, request: RequestKey | None = None
     ) -> Answered[Recorded]:
-        return await purchases.record_receipt(self.till, reported, request=request)
+        return await receiving.record_receipt(self.till, reported, request=request)
 
     async def paid(
         self, shop: Shop, purchase: Purchase, amount: int | None = None, **fields: Any

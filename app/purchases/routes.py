@@ -1,47 +1,35 @@
-"""`/v1/purchases` for merchants, `/v1/me/purchases` for consumers, receipts for bank and operator."""
+"""`/v1/purchases` for merchants, `/v1/me/purchases` for consumers."""
 
-from typing import Annotated
-
-from fastapi import Query, Response
+from fastapi import Response
 
 from app.access.principals import consumer_of
-from app.access.schemas import ApprovalRead
 from app.api.dependencies import (
-    BankDep,
     ConsumerDep,
-    DatabaseDep,
     IdempotencyDep,
     MerchantDep,
-    OperatorDep,
     ServicesDep,
     mark_replayed,
 )
 from app.api.pagination import ListRead, PageDep
 from app.api.problems import problems
 from app.api.routing import api_router
-from app.api.schemas import PurchaseId, ReceiptId
+from app.api.schemas import PurchaseId
 from app.api.services import Services
 from app.cards.errors import MerchantFrozen
 from app.errors import NotFound
 from app.ids import Prefix, merchant_no_of, new_id, parse
 from app.purchases import service
 from app.purchases.commands import AcceptPurchase, CancelPurchase, Holder, OpenPurchase
-from app.purchases.domain import ReceiptStatus
 from app.purchases.errors import (
-    BankReferenceReused,
     ContractChanged,
     ProductNotOnSale,
     PurchaseNotAwaitingPayment,
-    ReceiptNotInSuspense,
 )
 from app.purchases.schemas import (
     OwnPurchaseCreate,
     PurchaseAccept,
     PurchaseCreate,
     PurchaseRead,
-    ReceiptCreate,
-    ReceiptMatch,
-    ReceiptRead,
 )
 from app.purchases.service import Till
 
@@ -206,91 +194,6 @@ async def accept_purchase(
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)
     return PurchaseRead.from_domain(done.value, services.settings.base_url)
-
-
-@router.post(
-    "/bank/receipts",
-    status_code=201,
-    summary="Report money received",
-    responses={200: {"model": ReceiptRead}, **problems(BankReferenceReused)},
-)
-async def record_receipt(
-    body: ReceiptCreate,
-    bank: BankDep,
-    request: IdempotencyDep,
-    services: ServicesDep,
-    response: Response,
-) -> ReceiptRead:
-    """Book money once; the same facts again are answered with 200 and the same receipt."""
-    done = await service.record_receipt(
-        till_of(services), body.to_domain(bank.bank), request=request
-    )
-    mark_replayed(response, done)
-    if not done.value.created:
-        response.status_code = 200
-    return ReceiptRead.from_domain(done.value.receipt)
-
-
-@router.get("/receipts", summary="List receipts")
-async def list_receipts(
-    _: OperatorDep,
-    db: DatabaseDep,
-    page: PageDep,
-    status: Annotated[ReceiptStatus | None, Query()] = None,
-) -> ListRead[ReceiptRead]:
-    """List receipts over all merchants; those that fund nothing with `status=suspense`."""
-    rows = await service.list_receipts(db, status, before=page.after_id, count=page.fetch_count)
-    shown = page.close(rows, lambda receipt: receipt.receipt_id)
-    return ListRead(
-        data=[ReceiptRead.from_domain(row) for row in shown.rows], next_cursor=shown.next_cursor
-    )
-
-
-@router.post(
-    "/receipts/{receipt_id}/match",
-    status_code=202,
-    summary="Propose what a receipt is for",
-    responses=problems(NotFound, ReceiptNotInSuspense),
-)
-async def match_receipt(
-    receipt_id: ReceiptId,
-    body: ReceiptMatch,
-    operator: OperatorDep,
-    request: IdempotencyDep,
-    db: DatabaseDep,
-    response: Response,
-) -> ApprovalRead:
-    """Put before a second person that money in suspense funds this purchase."""
-    proposed = await service.propose_match(
-        db,
-        parse(Prefix.RECEIPT, receipt_id),
-        parse(Prefix.PURCHASE, body.purchase_id),
-        by=operator.person_id,
-        request=request,
-    )
-    mark_replayed(response, proposed)
-    return ApprovalRead.from_domain(proposed.value)
-
-
-@router.post(
-    "/receipts/{receipt_id}/return",
-    status_code=202,
-    summary="Propose to give a receipt back",
-    responses=problems(NotFound, ReceiptNotInSuspense),
-)
-async def return_receipt(
-    receipt_id: ReceiptId,
-    operator: OperatorDep,
-    request: IdempotencyDep,
-    db: DatabaseDep,
-    response: Response,
-) -> ApprovalRead:
-    """Put before a second person that money in suspense goes back to its payer."""
-    proposed = await service.propose_return(
-        db, parse(Prefix.RECEIPT, receipt_id), by=operator.person_id, request=request
-    )
-    mark_replayed(response, proposed)
-    return ApprovalRead.from_domain(proposed.value)
 
 
 def till_of(services: Services) -> Till:

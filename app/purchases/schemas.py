@@ -22,7 +22,7 @@ from app.api.schemas import (
 from app.ids import Prefix, to_text
 from app.money import CURRENCY, Fen
 from app.purchases.domain import PurchaseStatus, ReceiptStatus, SuspenseReason
-from app.purchases.service import Payer, ReportedReceipt
+from app.purchases.receiving import Payer, ReportedReceipt
 
 if TYPE_CHECKING:
     from app.purchases.domain import Purchase, Receipt

@@ -13,14 +13,8 @@ from app.purchases.commands import AcceptPurchase, Holder
 from app.purchases.domain import Purchase, purchase_of_reference
 from app.purchases.errors import PurchaseNotAwaitingPayment
 from app.purchases.funding import Recorded
-from app.purchases.service import (
-    Payer,
-    ReportedReceipt,
-    Till,
-    change_purchase,
-    read_purchase,
-    record_receipt,
-)
+from app.purchases.receiving import Payer, ReportedReceipt, record_receipt
+from app.purchases.service import Till, change_purchase, read_purchase
 from app.sandbox.domain import BANK, CONSUMER_ID
 from app.settings import SANDBOX_ISSUER
 from app.writer.answers import Answered

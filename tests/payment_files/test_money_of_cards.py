@@ -13,7 +13,7 @@ from app.ledger.chart import AccountType
 from app.money import Fen
 from app.payment_files import due
 from app.payment_files.domain import FileKind, Reason
-from app.purchases import service as purchases
+from app.purchases import suspense
 from tests.builder import Trader, a_consumer, writing
 from tests.cluster import DatabaseUrls
 from tests.payment_files.conftest import World, said
@@ -117,7 +117,7 @@ async def test_suspense_money_goes_back_to_its_payer_by_file(trade: tuple[World,
     )
     assert receipt.value.receipt.status == "suspense"
     await world.advance(timedelta(days=4))
-    assert await purchases.return_due(given.till, count=10) == 1
+    assert await suspense.return_due(given.till, count=10) == 1
 
     file = await world.one_file(FileKind.REFUND)
 
