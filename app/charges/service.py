@@ -19,7 +19,7 @@ from app.charges.commands import (
 )
 from app.charges.domain import Charge, as_of
 from app.charges.errors import CodeInvalid
-from app.errors import DomainError, NotFound
+from app.errors import DatabaseUnavailable, DomainError, NotFound, Overloaded
 from app.ids import merchant_no_of
 from app.writer import requests
 from app.writer.answers import Answered
@@ -118,7 +118,9 @@ async def place_batch(
     `client_reference`, so a retry goes on where an interrupted batch stopped.
 
     Raises:
+        DatabaseUnavailable: What became of an item is unknown; a retry finds out.
         IdempotencyKeyReused: The key was used for another request.
+        Overloaded: An item was not taken on; a retry does it.
     """
     async with db.transaction() as tx:
         replayed = await requests.claim(tx, merchant_no, request) is not None
@@ -139,6 +141,10 @@ async def place_batch(
     verdicts = await asyncio.gather(
         *(one(index, reference, item) for index, (reference, item) in enumerate(items))
     )
+    for verdict in verdicts:
+        # No verdict on the item: a 200 would tell the caller that the batch is through.
+        if isinstance(verdict.outcome, DatabaseUnavailable | Overloaded):
+            raise verdict.outcome
     return verdicts, replayed
 
 
