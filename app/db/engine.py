@@ -1,5 +1,6 @@
 """Transactions over SQLAlchemy's pool, for all that is not the writer's."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -7,8 +8,19 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, DateTime, LargeBinary, TextClause, Uuid, bindparam, text
-from sqlalchemy.exc import DBAPIError
+import asyncpg
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    LargeBinary,
+    TextClause,
+    Uuid,
+    bindparam,
+    event,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeEngine
@@ -29,8 +41,23 @@ _SERVER_SETTINGS: Final = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "60s",
 }
-_CONNECT_TIMEOUT_SECONDS: Final = 5
+_CONNECT_TIMEOUT_SECONDS: Final = 3
 _COMMAND_TIMEOUT_SECONDS: Final = 35
+_PATIENCE_SECONDS: Final = 10.0
+"""How long a transaction may take, waiting for a connection included: callers wait for it."""
+
+BULK_PATIENCE_SECONDS: Final = 120.0
+"""The same where one transaction reads or writes a whole file."""
+
+_DRIVER_ERRORS: Final = (
+    DBAPIError,
+    # The driver's own, where SQLAlchemy lets them through.
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 _TYPES: Final[Mapping[type, TypeEngine[Any]]] = {
     bool: Boolean(),
@@ -94,13 +121,12 @@ class Database:
     @staticmethod
     def connect(url: str, *, pool_max: int = 10) -> "Database":
         """Make a pool; no connection is opened before the first use."""
-        return Database(
+        database = Database(
             create_async_engine(
                 sqlalchemy_url(url),
                 pool_size=pool_max,
                 max_overflow=0,
                 pool_timeout=_CONNECT_TIMEOUT_SECONDS,
-                pool_pre_ping=True,
                 connect_args={
                     "timeout": _CONNECT_TIMEOUT_SECONDS,
                     "command_timeout": _COMMAND_TIMEOUT_SECONDS,
@@ -108,33 +134,91 @@ class Database:
                 },
             )
         )
+        event.listen(database.engine.sync_engine, "checkout", _refuse_closed)
+        return database
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Transaction, None]:
+    async def transaction(
+        self, *, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> AsyncGenerator[Transaction, None]:
         """Open a transaction that commits where the block ends, and rolls back if it raises.
 
         Raises:
-            DatabaseUnavailable: The database cannot be reached; after a lost COMMIT the
-                outcome is unknown, and the caller's retry finds it.
+            DatabaseUnavailable: The database cannot be reached or takes longer than the
+                patience; after a lost COMMIT the outcome is unknown, and the caller's retry
+                finds it.
         """
         with _unavailable_is_said():
-            async with self.engine.begin() as connection:
-                yield Transaction(connection)
+            async with asyncio.timeout(patience_seconds), self.engine.connect() as connection:
+                async with _kept_or_dropped(connection):
+                    yield Transaction(connection)
+                    await connection.commit()
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncGenerator[Transaction, None]:
-        """Open a read-only transaction in which all queries see the same moment."""
+    async def snapshot(
+        self, *, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> AsyncGenerator[Transaction, None]:
+        """Open a read-only transaction in which all queries see the same moment.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be reached or takes longer than the patience.
+        """
         with _unavailable_is_said():
-            async with self.engine.connect() as connection:
-                await connection.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-                async with connection.begin():
+            async with asyncio.timeout(patience_seconds), self.engine.connect() as connection:
+                async with _kept_or_dropped(connection):
+                    await connection.execution_options(
+                        isolation_level="REPEATABLE READ", postgresql_readonly=True
+                    )
                     yield Transaction(connection)
+                    await connection.commit()
 
     async def close(self) -> None:
         """Give every connection back."""
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _kept_or_dropped(connection: AsyncConnection) -> AsyncGenerator[None, None]:
+    """Roll back where the block fails; where nobody knows if the server still hears, hang up.
+
+    A rollback, or a polite goodbye, over a connection that has fallen silent waits as long as
+    the statement did, and keeps its place in the pool for others to wait for.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not connection.invalidated:
+            if _leaves_it_usable(error):
+                await connection.rollback()
+            else:
+                await _drop(connection)
+        raise
+
+
+def _leaves_it_usable(error: BaseException) -> bool:
+    """Say whether a failed block leaves a connection that answers: the server refused, or we."""
+    if isinstance(error, asyncio.CancelledError):
+        return False
+    diagnosis = diagnose(error)
+    return diagnosis is None or not diagnosis.unavailable
+
+
+async def _drop(connection: AsyncConnection) -> None:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, asyncpg.Connection)
+    driver.terminate()
+    await connection.invalidate()
+
+
+def _refuse_closed(driver: object, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that the server has closed while it lay idle.
+
+    What the driver has heard of costs nothing to ask. A ping would cost every transaction three
+    round trips, and find out no more than the first statement does.
+    """
+    connection: asyncpg.Connection = driver.driver_connection  # pyright: ignore[reportAttributeAccessIssue]  # SQLAlchemy's wrapper
+    if connection.is_closed():
+        raise DisconnectionError
 
 
 @contextmanager
@@ -143,7 +227,7 @@ def _unavailable_is_said() -> Generator[None, None, None]:
         yield
     except PoolTimeout as error:
         raise DatabaseUnavailable from error
-    except (DBAPIError, OSError, TimeoutError) as error:
+    except _DRIVER_ERRORS as error:
         diagnosis = diagnose(error)
         if diagnosis is not None and (diagnosis.unavailable or diagnosis.retryable):
             raise DatabaseUnavailable from error

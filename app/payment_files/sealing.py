@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from uuid import UUID
 
-from app.db.engine import Database, Transaction
+from app.db.engine import BULK_PATIENCE_SECONDS, Database, Transaction
 from app.db.sealing import Sealer
 from app.ledger.checkpoints import Signer, take_checkpoint
 from app.payment_files import cut_queries, order_queries, queries
@@ -31,7 +31,7 @@ async def seal(db: Database, sealer: Sealer, signer: Signer, file_id: UUID) -> P
     Its number is taken in the same transaction, so that no number is lost. Of two processes
     that seal at once, the second finds it done.
     """
-    async with db.transaction() as tx:
+    async with db.transaction(patience_seconds=BULK_PATIENCE_SECONDS) as tx:
         file = await queries.find_file(tx, file_id, lock=True)
         if file is None or file.is_sealed:
             return None
