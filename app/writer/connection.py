@@ -55,7 +55,12 @@ class Lane:
                 command_timeout=_COMMAND_TIMEOUT_SECONDS,
                 server_settings=_SERVER_SETTINGS,
             )
-            await connection.execute(self._create_opening)
+            try:
+                await connection.execute(self._create_opening)
+            except BaseException:
+                # Nobody else knows of it, so nobody else would hang up.
+                connection.terminate()
+                raise
             self._connection = connection
             self._planned_at = monotonic()
         elif monotonic() - self._planned_at > _PLANS_SECONDS_MAX:
