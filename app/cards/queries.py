@@ -125,7 +125,7 @@ async def statement_of(
         LEFT JOIN charge
           ON charge.merchant_no = entry.merchant_no AND charge.charge_id = entry.subject_id
         WHERE entry.merchant_no = :no AND entry.card_id = :id
-          AND (CAST(:before AS integer) IS NULL OR entry.entry_no < CAST(:before AS integer))
+          AND (CAST(:before AS bigint) IS NULL OR entry.entry_no < CAST(:before AS bigint))
         ORDER BY entry.entry_no DESC LIMIT :count
         """,
         no=merchant_no,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from app.api.schemas import (
     Amount,
@@ -44,6 +44,15 @@ _SESSIONS_MAX = 100
 _BATCH_MAX = 1000
 _SALT_BYTES = 16
 
+
+def _json_true(value: object) -> object:
+    """Accept `true` alone; 1 equals it, and is none."""
+    if value is not True:
+        raise ValueError("Input should be true")
+    return value
+
+
+Visit = Annotated[Literal[True], BeforeValidator(_json_true)]
 Sessions = Annotated[Count, Field(ge=1, le=_SESSIONS_MAX)]
 Description = Annotated[str, text(200), Field(examples=["剪发"])]
 Code = Annotated[str, text(64), Field(examples=["7K3QXM0T9V2BCDEF"])]
@@ -54,7 +63,7 @@ class _UseFields(Model):
 
     amount: Amount | None = None
     sessions: Sessions | None = None
-    visit: Literal[True] | None = None
+    visit: Visit | None = None
     list_amount: AmountOrZero | None = Field(
         default=None, description="List price of the whole use, in fen; only with `amount`."
     )

@@ -120,7 +120,7 @@ async def order_ids_in_file(
         Known,
         """
         SELECT order_id
-        FROM unnest(CAST(:nos AS integer[]), CAST(:ids AS uuid[])) AS asked (merchant_no, order_id)
+        FROM unnest(CAST(:nos AS bigint[]), CAST(:ids AS uuid[])) AS asked (merchant_no, order_id)
         JOIN payment_order USING (merchant_no, order_id)
         WHERE file_id = :file_id
         """,
