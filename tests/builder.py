@@ -1,6 +1,6 @@
 """`given`: the story's past tense. What was there before a test acts, made through the services."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -224,7 +224,7 @@ BOOK_TABLES = (
 
 
 @asynccontextmanager
-async def writing(database_url: str) -> AsyncIterator[Writer]:
+async def writing(database_url: str) -> AsyncGenerator[Writer, None]:
     """Run a writer that knows what the service's own knows."""
     writer = Writer(database_url, REGISTRY)
     await writer.start()

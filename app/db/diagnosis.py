@@ -30,11 +30,6 @@ class Diagnosis:
         """The database cannot be reached or does not serve just now."""
         return self.sqlstate is None or self.sqlstate[:2] in _GONE_CLASSES
 
-    @property
-    def integrity(self) -> bool:
-        """A constraint refused."""
-        return self.sqlstate is not None and self.sqlstate.startswith("23")
-
 
 def diagnose(error: BaseException) -> Diagnosis | None:
     """Read an error of asyncpg, bare or wrapped by SQLAlchemy; None for anything else."""
