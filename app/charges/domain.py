@@ -12,7 +12,7 @@ Without the consumer's confirmation no money moves: a code shown is one, a tap i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from uuid import UUID
 
 from app.cards.domain import Card, CardKind, Draw
-from app.db.rows import Json
+from app.db.rows import Json, json_text
 from app.ledger import chain
 from app.money import Fen
 
@@ -152,7 +152,7 @@ class Charge(NamedTuple):
             confirmation_method=method,
             confirmed_at=at,
         )
-        return charge._replace(confirmation_hash=confirmation_hash(charge))
+        return charge._replace(confirmation_hash=confirmation_hash(charge, draws))
 
 
 class Echo(NamedTuple):
@@ -171,7 +171,7 @@ class Echo(NamedTuple):
         )
 
 
-def confirmation_hash(charge: Charge) -> bytes:
+def confirmation_hash(charge: Charge, draws: Iterable[Draw]) -> bytes:
     """Bind a confirmation: consumer, cards, amount or sessions, list amount, store and time.
 
     It enters the hash chain with the use. The code that was shown enters by its hash, the
@@ -194,7 +194,7 @@ def confirmation_hash(charge: Charge) -> bytes:
             None if text is None else chain.commitment(charge.text_salt or b"", text),
             *(
                 field
-                for draw in charge.read_draws()
+                for draw in draws
                 for field in (draw.card_id, draw.face_amount, draw.sessions, draw.visit_day)
             ),
         )
@@ -219,21 +219,18 @@ def reversal_deadline(confirmed_at: datetime, reversal_days: int) -> datetime:
 
 def write_draws(draws: Sequence[Draw]) -> Json:
     """Write draws as the charge keeps them."""
-    return Json(
-        json.dumps(
-            [
-                {
-                    "card_id": str(draw.card_id),
-                    "face_amount": draw.face_amount,
-                    "sessions": draw.sessions,
-                    "visit_day": draw.visit_day,
-                    "list_amount": draw.list_amount,
-                    "release_amount": draw.release_amount,
-                }
-                for draw in draws
-            ],
-            separators=(",", ":"),
-        )
+    return json_text(
+        [
+            {
+                "card_id": str(draw.card_id),
+                "face_amount": draw.face_amount,
+                "sessions": draw.sessions,
+                "visit_day": draw.visit_day,
+                "list_amount": draw.list_amount,
+                "release_amount": draw.release_amount,
+            }
+            for draw in draws
+        ]
     )
 
 

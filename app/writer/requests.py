@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from uuid import UUID
 
-from app.db.rows import Json
+from app.db.rows import Json, json_text
 from app.errors import IdempotencyKeyReused, StoredRefusal
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def refusal_of(
     key: RequestKey, *, merchant_no: int, command: str, error: DomainError, at: datetime
 ) -> StoredRequest:
     """Keep a refusal, so that a late retry of the same request cannot take effect."""
-    facts = json.dumps({"detail": error.detail, "members": error.members}, ensure_ascii=False)
+    facts = json_text({"detail": error.detail, "members": error.members})
     return StoredRequest(
-        merchant_no, key.request_id, key.fingerprint, command, None, error.code, Json(facts), at
+        merchant_no, key.request_id, key.fingerprint, command, None, error.code, facts, at
     )
 
 
@@ -119,7 +119,7 @@ async def keep(  # noqa: PLR0913  # what is kept is a row, named column by colum
     """Store the answer of a call that owns its transaction; leave its secrets out."""
     if key is None:
         return
-    facts = Json(json.dumps(answer, ensure_ascii=False, default=str))
+    facts = json_text(answer)
     row = StoredRequest(
         merchant_no, key.request_id, key.fingerprint, command, subject_id, None, facts,
         await tx.now(),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime  # read at run time: a row's column
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from app.db.rows import Json, Row, columns_of, insert_sql, update_sql
+from app.db.rows import Json, Row, columns_of, insert_sql, json_text, update_sql
 from app.writer.book import HEADS
 from app.writer.tables import Table
 
@@ -61,7 +60,7 @@ class Writing:
         if not changes:
             return
         changes[HEADS, True] = [book.head for book in books if book.inserted or book.updated]
-        happened = Json(json.dumps(events, separators=(",", ":")))
+        happened = json_text(events)
         changes[_OUTBOX, False] = [OutboxRow(batch_id, happened, at)]
         keys = sorted(changes, key=self._order.__getitem__)
         parts = [self._changes[key] for key in keys]
