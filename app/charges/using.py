@@ -106,7 +106,9 @@ def expire_due(
     ended: list[Charge] = []
     freed: dict[UUID, Card] = {}
     for charge in pending:
-        if charge.status_at(at) == ChargeStatus.EXPIRED:
+        # One that was ended before has freed its cards: another process may have been first.
+        waits = charge.status == ChargeStatus.PENDING_CONFIRMATION
+        if waits and charge.status_at(at) == ChargeStatus.EXPIRED:
             ended.append(charge._replace(status=ChargeStatus.EXPIRED, ended_at=charge.expires_at))
             for draw in charge.read_draws():
                 card = freed.get(draw.card_id) or book.find(CARDS, draw.card_id)
