@@ -25,9 +25,10 @@ from app.charges.tables import (
     CARDS_OF_CHARGE,
     CARDS_WAITING,
     CHARGE_BY_ID,
+    CHARGES,
     CHARGES_BY_KIND,
     CHARGES_BY_REVERSAL,
-    VISITS_OF_CHARGE,
+    VISITS_OF_CARD,
     VISITS_WAITING,
     WAITING_CHARGES,
 )
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from app.cards.statement import CardEntry
     from app.writer.book import Book
+    from app.writer.tables import Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,14 @@ def _waiting(charge: Charge, amount: Fen, book: Book) -> Decision[Charge]:
     )
 
 
+def _visits(command: ReverseCharge, book: Book) -> Sequence[Need]:
+    """Ask for the other visits on the card of a visit, which may be a charge of this batch."""
+    charge = book.find(CHARGES, command.charge_id)
+    if charge is None or charge.kind != CardKind.PERIOD:
+        return ()
+    return [VISITS_OF_CARD(draw.card_id) for draw in charge.read_draws()]
+
+
 _PAYABLE: Final = AccountType.MERCHANT_PAYABLE
 
 PLANS: Final[tuple[Plan[Any, Any], ...]] = (
@@ -237,10 +247,10 @@ PLANS: Final[tuple[Plan[Any, Any], ...]] = (
             CHARGE_BY_ID(command.charge_id),
             CARDS_OF_CHARGE(command.charge_id),
             ACCOUNTS_OF_CHARGE(command.charge_id),
-            VISITS_OF_CHARGE(command.charge_id),
             ACCOUNT_BY_ID(account_id(command.merchant_no, _PAYABLE)),
         ),
         decide_reverse,
+        _visits,
     ),
     Plan(
         ServeReversals,

@@ -142,15 +142,13 @@ CARDS_OF_CHARGE: Final = Lookup("cards_of_charge", CARDS, ("uuid",), _CARDS_OF_C
 ACCOUNTS_OF_CHARGE: Final = Lookup(
     "accounts_of_charge", ACCOUNTS, ("uuid",), _CARDS_OF_CHARGE + _ACCOUNT_OF_CARD
 )
-VISITS_OF_CHARGE: Final = Lookup(
-    "visits_of_charge",
+VISITS_OF_CARD: Final = Lookup(
+    "visits_of_card",
     CHARGES,
     ("uuid",),
-    "JOIN charge AS named ON named.merchant_no = need.merchant_no AND named.charge_id = need.v1"
-    " AND named.kind = 'period'"
-    + _VISITS_OF.format(card_id="(named.draws -> 0 ->> 'card_id')::uuid"),
+    _VISITS_OF.removeprefix(" ").format(card_id="need.v1"),
 )
-"""All confirmed visits on the card of a visit: reversing the last needs the one before it."""
+"""All confirmed visits on a card: reversing the last needs the one before it."""
 WAITING_CHARGES: Final = Lookup(
     "waiting_charges",
     CHARGES,
@@ -188,7 +186,7 @@ LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
     PENDING_WITH_CARD,
     CARDS_OF_CHARGE,
     ACCOUNTS_OF_CHARGE,
-    VISITS_OF_CHARGE,
+    VISITS_OF_CARD,
     WAITING_CHARGES,
     CARDS_WAITING,
     ACCOUNTS_WAITING,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime  # read at run time: a row's column
@@ -13,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from app.db.diagnosis import diagnose
-from app.db.rows import Json
+from app.db.rows import json_text
 from app.errors import DomainError, IdempotencyKeyReused, NotFound
 from app.ids import new_platform_id
 from app.ledger.posting import FloorBroken
@@ -112,6 +111,8 @@ class BatchRunner:
         opened = await self._open(connection, jobs, wait=wait)
         for job in jobs:
             if (book := opened.books.get(job.command.merchant_no)) is not None:
+                if job.plan.more is not None:
+                    await self._load(connection, book, job.plan.more(job.command, book))
                 opened.settlements.append(self._decide(job, book, opened))
             while opened.following:
                 await self._follow(connection, opened.following.pop(0), opened)
@@ -178,16 +179,24 @@ class BatchRunner:
     ) -> None:
         """Carry out what a decision made due on its book, with the rows that only this needs."""
         plan = self._plans[type(command)]
-        needs = [(command.merchant_no, need) for need in plan.needs(command)]
-        # The batch has the book's lock already, so nothing is waited for.
-        more = await self.opening.open(connection, [command.merchant_no], needs, wait=True)
         book = opened.books[command.merchant_no]
-        for table, rows in more.rows:
-            for row in rows:
-                book.load_missing(table, row)
+        await self._load(connection, book, list(plan.needs(command)))
         at = max(opened.at, book.head.last_at)
         decision: Decision[Any] = plan.decide(command, book, at)
         self._apply(book, decision, at, opened)
+
+    async def _load(
+        self, connection: asyncpg.Connection, book: Book, needs: Sequence[Need]
+    ) -> None:
+        """Load more rows of a book; what the batch has of them already is newer and stays."""
+        if not needs:
+            return
+        no = book.merchant_no
+        # The batch has the book's lock already, so nothing is waited for.
+        more = await self.opening.open(connection, [no], [(no, need) for need in needs], wait=True)
+        for table, rows in more.rows:
+            for row in rows:
+                book.load_missing(table, row)
 
     def _apply(self, book: Book, decision: Decision[Any], at: datetime, opened: _Open) -> None:
         book.apply(decision, at)
@@ -254,7 +263,7 @@ def _stored(*, request_job: Job, decision: Decision[Any], at: datetime) -> Store
         request_job.name,
         decision.subject_id,
         None,
-        None if facts is None else Json(json.dumps(facts, ensure_ascii=False)),
+        None if facts is None else json_text(facts),
         at,
     )
 

@@ -69,11 +69,15 @@ class Plan(Generic[CommandT, ResultT]):
 
     `needs` names the rows to load; `decide` is pure: no I/O, no clock, no randomness, the same
     decision for the same command, rows and time. It raises a `DomainError` to refuse.
+
+    `more` names rows that only loaded rows lead to, which may be of this batch and not in the
+    database yet. It costs a round trip, so few plans have it.
     """
 
     command: type[CommandT]
     needs: Callable[[CommandT], Iterable[Need]]
     decide: Callable[[CommandT, Book, datetime], Decision[ResultT]]
+    more: Callable[[CommandT, Book], Sequence[Need]] | None = None
 
 
 AnyPlan = Plan[Any, Any]
