@@ -121,6 +121,9 @@ class Book:
         Raises:
             FloorBroken: Its postings would break a floor; the book is as it was.
         """
+        if not decision.rows and not decision.entries:
+            # It leaves the head's time alone too, with others in a batch as by itself.
+            return
         opened = {row.account_id: row for row in decision.rows if isinstance(row, Account)}
         head = next((row for row in decision.rows if isinstance(row, BookHead)), self.head)
         known = cast("Mapping[UUID, Account]", self._rows.get(ACCOUNTS, {}))
