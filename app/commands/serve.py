@@ -2,6 +2,7 @@
 
 import uvicorn
 
+from app.api.protocol import BoundedProtocol
 from app.commands.starting import (
     check_before_start,
     end_with_supervisor,
@@ -23,6 +24,7 @@ def serve() -> None:
         "app.asgi:app",
         host=settings.host,
         port=settings.port,
+        http=BoundedProtocol,
         access_log=False,  # a line per request, with its id, is written by the service itself
         log_config=None,
         server_header=False,
