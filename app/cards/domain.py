@@ -162,10 +162,14 @@ class Card(NamedTuple):
             raise CardNotActive(self.card_id, status)
 
     def visit_day_at(self, at: datetime) -> int:
-        """Give t of a visit at this time: day 1 is the day of activation, at most T."""
+        """Give t of a visit at this time."""
+        return self.term_day_on(business_date(at))
+
+    def term_day_on(self, day: date) -> int:
+        """Give t of a day: day 1 is the day of activation, at most T; frozen days do not count."""
         assert self.term_days is not None, "a period card has a term"
-        day = (business_date(at) - self.activated_on).days + 1 - self.frozen_days
-        return max(1, min(day, self.term_days))
+        number = (day - self.activated_on).days + 1 - self.frozen_days
+        return max(1, min(number, self.term_days))
 
     def released_now(self) -> Fen:
         """Compute what the card's uses release; a function of them alone (DOMAIN §4)."""

@@ -97,7 +97,9 @@ class StatementRead(Model):
     kind: CardEntryKind
     charge_id: ChargeId | None
     store_id: StoreId | None
-    amount: AmountOrZero | None
+    amount: int | None = Field(
+        description="Of a use its face; of a refund or adjustment what left, negative if back."
+    )
     sessions: Count | None
     release_amount: int = Field(description="To the merchant; negative where it came back.")
     balance_face_amount: AmountOrZero | None

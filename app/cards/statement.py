@@ -56,6 +56,8 @@ class Line(NamedTuple):
     evidence_hash: bytes
     draw: Draw | None = None
     release_amount: int = 0
+    amount: int | None = None
+    """Of a refund or an adjustment: what left the card; negative where it came back."""
 
 
 def enter(card: Card, line: Line, *, seq: int, at: datetime) -> tuple[Card, CardEntry]:
@@ -70,7 +72,7 @@ def enter(card: Card, line: Line, *, seq: int, at: datetime) -> tuple[Card, Card
         line.kind,
         line.subject_id,
         line.store_id,
-        draw.face_amount if draw else None,
+        draw.face_amount if draw else None if line.amount is None else Fen(line.amount),
         draw.sessions if draw else None,
         draw.visit_day if draw else None,
         draw.list_amount if draw else None,

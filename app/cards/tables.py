@@ -39,6 +39,8 @@ CARDS: Final = Table(
         "sessions_held",
         "last_visit_day",
         "released_amount",
+        "refunded_amount",
+        "adjusted_amount",
         "pending_count",
         "code_day",
         "code_day_amount",

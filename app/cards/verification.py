@@ -1,13 +1,8 @@
 """Rules of cards as queries for the rows that break them (DOMAIN §4, TRUST I3 and I4)."""
 
-from datetime import datetime
 from typing import Final
 
-import asyncpg
-
-from app.cards.domain import Card, terms_hash
-from app.cards.statement import CardEntry
-from app.ledger.verification import FINDINGS_MAX, Check, Finding, Tell, rows_of
+from app.ledger.verification import Check
 
 # released() of DOMAIN §4, rounded half up. Numeric: P times a face overflows bigint.
 _RELEASED: Final = """
@@ -24,6 +19,9 @@ _RELEASED: Final = """
             2 * card.term_days::numeric)
     END
 """
+
+# What a line took from custody beside what it released: refunds, and adjustments to the merchant.
+_LEFT: Final = "CASE WHEN entry.kind IN ('refunded', 'adjusted') THEN entry.amount ELSE 0 END"
 
 # +1 where a line takes from the card, -1 where it gives back, 0 where it is no use.
 _SIGN: Final = "CASE entry.kind WHEN 'used' THEN 1 WHEN 'reversed' THEN -1 ELSE 0 END"
@@ -96,12 +94,16 @@ _CARD_IS_ITS_LINES: Final = Check(
     "What a card counts is the sum of its statement's lines.",
     f"""
     SELECT card.merchant_no, format('card_id=%s', card.card_id),
-           format('face %s, list %s, sessions %s, last visit %s, released %s, lines %s',
+           format('face %s, list %s, sessions %s, last visit %s, released %s, refunded %s, '
+                  'adjusted %s, lines %s',
                   coalesce(face, 0), coalesce(list, 0), coalesce(sessions, 0),
-                  coalesce(last_visit, 0), coalesce(released, 0), coalesce(lines, 0)),
-           format('face %s, list %s, sessions %s, last visit %s, released %s, lines %s',
+                  coalesce(last_visit, 0), coalesce(released, 0), coalesce(refunded, 0),
+                  coalesce(adjusted, 0), coalesce(lines, 0)),
+           format('face %s, list %s, sessions %s, last visit %s, released %s, refunded %s, '
+                  'adjusted %s, lines %s',
                   card.face_used_amount, card.list_used_amount, card.sessions_used,
-                  card.last_visit_day, card.released_amount, card.entry_count)
+                  card.last_visit_day, card.released_amount, card.refunded_amount,
+                  card.adjusted_amount, card.entry_count)
     FROM card
     LEFT JOIN (
         SELECT entry.merchant_no, entry.card_id, count(*) AS lines,
@@ -109,6 +111,8 @@ _CARD_IS_ITS_LINES: Final = Check(
                sum({_SIGN} * coalesce(entry.sessions, 0)) AS sessions,
                sum({_SIGN} * coalesce(entry.list_amount, entry.amount, 0)) AS list,
                sum(entry.release_amount) AS released,
+               sum(entry.amount) FILTER (WHERE entry.kind = 'refunded') AS refunded,
+               sum(entry.amount) FILTER (WHERE entry.kind = 'adjusted') AS adjusted,
                max(entry.visit_day) FILTER (
                    WHERE entry.kind = 'used' AND reversal.entry_no IS NULL) AS last_visit
         FROM card_entry AS entry
@@ -120,9 +124,11 @@ _CARD_IS_ITS_LINES: Final = Check(
         GROUP BY entry.merchant_no, entry.card_id
     ) AS line USING (merchant_no, card_id)
     WHERE (card.face_used_amount, card.list_used_amount, card.sessions_used,
-           card.last_visit_day, card.released_amount, card.entry_count)
+           card.last_visit_day, card.released_amount, card.refunded_amount,
+           card.adjusted_amount, card.entry_count)
         IS DISTINCT FROM (coalesce(face, 0), coalesce(list, 0), coalesce(sessions, 0),
-           coalesce(last_visit, 0), coalesce(released, 0), coalesce(lines, 0))
+           coalesce(last_visit, 0), coalesce(released, 0), coalesce(refunded, 0),
+           coalesce(adjusted, 0), coalesce(lines, 0))
     """,
 )
 
@@ -144,7 +150,8 @@ _LINES_FOLLOW: Final = Check(
                    - sum({_SIGN} * coalesce(entry.amount, 0)) OVER earlier END AS face_after,
                CASE WHEN card.kind = 'count' THEN card.sessions_total
                    - sum({_SIGN} * coalesce(entry.sessions, 0)) OVER earlier END AS sessions_after,
-               card.paid_amount - sum(entry.release_amount) OVER earlier AS custody_after
+               card.paid_amount - sum(entry.release_amount + {_LEFT}) OVER earlier
+                   AS custody_after
         FROM card_entry AS entry
         JOIN card USING (merchant_no, card_id)
         WINDOW earlier AS (PARTITION BY entry.merchant_no, entry.card_id ORDER BY entry.entry_no)
@@ -172,11 +179,11 @@ _LINE_MOVES_WHAT_IT_SAYS: Final = Check(
     "line_moves_what_it_says",
     "card_entry",
     "A line's entry in the chain moves its release amount, and none where that is 0.",
-    """
+    f"""
     SELECT entry.merchant_no, format('card_id=%s, entry_no=%s', entry.card_id, entry.entry_no),
            format('%s %s of this card in seq %s', entry.kind,
                   CASE entry.kind WHEN 'funded' THEN card.paid_amount
-                      ELSE entry.release_amount END, entry.seq),
+                      ELSE entry.release_amount + {_LEFT} END, entry.seq),
            CASE WHEN transfer.seq IS NULL THEN coalesce(fact.kind || ' of 0', 'no such entry')
                ELSE format('%s of %s from %s to %s', transfer.kind, transfer.amount,
                            transfer.debit_account_id, transfer.credit_account_id) END
@@ -184,8 +191,9 @@ _LINE_MOVES_WHAT_IT_SAYS: Final = Check(
     JOIN card USING (merchant_no, card_id)
     LEFT JOIN transfer USING (merchant_no, seq)
     LEFT JOIN fact USING (merchant_no, seq)
-    WHERE entry.kind IN ('funded', 'used', 'reversed')
-        AND (CASE WHEN entry.kind = 'funded' THEN card.paid_amount ELSE -entry.release_amount END)
+    WHERE entry.kind <> 'transferred'
+        AND (CASE WHEN entry.kind = 'funded' THEN card.paid_amount
+                ELSE -entry.release_amount - {_LEFT} END)
             <> CASE entry.card_id
                 WHEN transfer.debit_account_id THEN -transfer.amount
                 WHEN transfer.credit_account_id THEN transfer.amount
@@ -222,76 +230,3 @@ CARD_CHECKS: Final = (
     _LINE_MOVES_WHAT_IT_SAYS,
     _CARD_MONEY_HAS_A_LINE,
 )
-
-_LINES: Final = f"""
-SELECT {", ".join(f"entry.{name}" for name in CardEntry._fields)},
-       coalesce(transfer.content_hash, fact.content_hash) AS content_hash
-FROM card_entry AS entry
-LEFT JOIN transfer USING (merchant_no, seq)
-LEFT JOIN fact USING (merchant_no, seq)
-"""
-
-_TERMS: Final = f"""
-SELECT {", ".join(f"card.{name}" for name in Card._fields)},
-       purchase.contract_sha256, purchase.accepted_at, funded.evidence_hash
-FROM card
-JOIN purchase USING (merchant_no, purchase_id)
-LEFT JOIN card_entry AS funded
-    ON funded.merchant_no = card.merchant_no AND funded.card_id = card.card_id
-        AND funded.kind = 'funded'
-"""
-
-
-async def check_lines(connection: asyncpg.Connection, tell: Tell) -> list[Finding]:
-    """Hash every line of every statement anew and compare with its entry in the chain."""
-    findings: list[Finding] = []
-    async for row in rows_of(connection, _LINES, tell):
-        line = CardEntry(*row[:-1])  # pyright: ignore[reportArgumentType]  # the columns of _LINES
-        key = f"card_id={line.card_id}, entry_no={line.entry_no}"
-        in_chain = _hex(row[-1])
-        if line.content_hash().hex() != in_chain:
-            findings.append(
-                Finding(
-                    "line_is_in_the_chain",
-                    "card_entry",
-                    line.merchant_no,
-                    key,
-                    f"a line with content_hash {in_chain}, as in seq {line.seq}",
-                    f"content_hash {line.content_hash().hex()}",
-                )
-            )
-            if len(findings) >= FINDINGS_MAX:
-                break
-    return findings
-
-
-async def check_terms(connection: asyncpg.Connection, tell: Tell) -> list[Finding]:
-    """Hash every card's terms anew and compare with what its first line put into the chain."""
-    findings: list[Finding] = []
-    async for row in rows_of(connection, _TERMS, tell):
-        card = Card(*row[:-3])  # pyright: ignore[reportArgumentType]  # the columns of _TERMS
-        contract_sha256, accepted_at, evidence_hash = row[-3:]
-        assert isinstance(contract_sha256, bytes)
-        computed = (
-            terms_hash(card, contract_sha256=contract_sha256, accepted_at=accepted_at)
-            if isinstance(accepted_at, datetime)
-            else b""
-        )
-        if not computed == card.terms_hash == evidence_hash:
-            findings.append(
-                Finding(
-                    "terms_are_those_of_the_sale",
-                    "card",
-                    card.merchant_no,
-                    f"card_id={card.card_id}",
-                    f"terms with hash {_hex(evidence_hash)}, as in its first line",
-                    f"terms_hash {card.terms_hash.hex()}, of the terms {computed.hex()}",
-                )
-            )
-            if len(findings) >= FINDINGS_MAX:
-                break
-    return findings
-
-
-def _hex(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else "nothing"

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, Protocol
 
 import asyncpg
 
-from app.cards.verification import CARD_CHECKS, check_lines, check_terms
+from app.cards.proofs import check_lines, check_terms
+from app.cards.verification import CARD_CHECKS
 from app.charges.verification import CHARGE_CHECKS, check_confirmations
 from app.ledger.checkpoints import check_checkpoints
 from app.ledger.checks import LEDGER_CHECKS
