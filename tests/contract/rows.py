@@ -234,6 +234,14 @@ _OPERATOR: Final[list[Row]] = [
         }),
         status=202,
     ),
+    Row("GET", "/v1/policies", Role.OPERATOR, _plain("/v1/policies")),
+    Row(
+        "PUT", "/v1/policies", Role.OPERATOR,
+        _plain("/v1/policies", {
+            "key": "retention_years", "region": "99", "value": 10, "valid_from": "2100-01-01",
+        }),
+        status=202,
+    ),
     Row(
         "POST", "/v1/merchants", Role.OPERATOR,
         _of(lambda _: ("/v1/merchants", _merchant())), status=201,
