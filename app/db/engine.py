@@ -20,6 +20,7 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -149,10 +150,13 @@ class Database:
                 finds it.
         """
         with _unavailable_is_said():
-            async with asyncio.timeout(patience_seconds), self.engine.connect() as connection:
-                async with _kept_or_dropped(connection):
-                    yield Transaction(connection)
-                    await connection.commit()
+            async with (
+                asyncio.timeout(patience_seconds),
+                self.engine.connect() as connection,
+                _kept_or_dropped(connection),
+            ):
+                yield Transaction(connection)
+                await connection.commit()
 
     @asynccontextmanager
     async def snapshot(
@@ -164,13 +168,16 @@ class Database:
             DatabaseUnavailable: The database cannot be reached or takes longer than the patience.
         """
         with _unavailable_is_said():
-            async with asyncio.timeout(patience_seconds), self.engine.connect() as connection:
-                async with _kept_or_dropped(connection):
-                    await connection.execution_options(
-                        isolation_level="REPEATABLE READ", postgresql_readonly=True
-                    )
-                    yield Transaction(connection)
-                    await connection.commit()
+            async with (
+                asyncio.timeout(patience_seconds),
+                self.engine.connect() as connection,
+                _kept_or_dropped(connection),
+            ):
+                await connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                yield Transaction(connection)
+                await connection.commit()
 
     async def close(self) -> None:
         """Give every connection back."""
@@ -210,13 +217,13 @@ async def _drop(connection: AsyncConnection) -> None:
     await connection.invalidate()
 
 
-def _refuse_closed(driver: object, _record: object, _proxy: object) -> None:
+def _refuse_closed(driver: AdaptedConnection, _record: object, _proxy: object) -> None:
     """Have the pool replace a connection that the server has closed while it lay idle.
 
     What the driver has heard of costs nothing to ask. A ping would cost every transaction three
     round trips, and find out no more than the first statement does.
     """
-    connection: asyncpg.Connection = driver.driver_connection  # pyright: ignore[reportAttributeAccessIssue]  # SQLAlchemy's wrapper
+    connection: asyncpg.Connection = driver.driver_connection
     if connection.is_closed():
         raise DisconnectionError
 
