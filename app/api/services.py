@@ -53,7 +53,7 @@ class Services:
     signer: Signer
     sealer: Sealer
     serve_reversals: Callable[[int], Awaitable[None]]
-    """Lets a merchant's waiting reversals follow a credit to payable that the writer did not make."""
+    """Lets waiting reversals follow a credit to payable that the writer did not make."""
     executors: Mapping[str, Executor]
     """What happens on approval, by action."""
 
