@@ -52,9 +52,13 @@ class Opening:
             # Most batches need a few of the lookups: an empty one costs a test, not a query.
             reads.append(
                 f"IF cardinality({arguments[0]}) > 0 THEN"  # noqa: S608  # our own names
-                f" SELECT array_agg({lookup.table.name}) INTO o_{number}"
+                f" SELECT array_agg(needed) INTO o_{number}"
                 f" FROM unnest({', '.join(arguments)}) AS need ({', '.join(names)})"
-                f" {lookup.join} WHERE need.merchant_no = ANY (v_locked);"
+                # Need by need: OFFSET 0 keeps the planner from turning the join around, which
+                # over tables that were empty when it planned means to read whole indexes.
+                f" CROSS JOIN LATERAL (SELECT {lookup.table.name} AS needed"
+                f" FROM (VALUES (1)) AS one {lookup.join} OFFSET 0) AS by_need"
+                " WHERE need.merchant_no = ANY (v_locked);"
                 " END IF;"
             )
         self.create = f"""
