@@ -39,6 +39,9 @@ class CardStatus(StrEnum):
     REPLACED = "replaced"
 
 
+_FINISHED: Final = frozenset(
+    {CardStatus.USED_UP, CardStatus.REFUNDED, CardStatus.RECALLED, CardStatus.REPLACED}
+)
 _IN_REFUND: Final = frozenset({CardStatus.REFUNDING, CardStatus.REFUNDED})
 _NOT_USABLE: Final = frozenset(
     {CardStatus.FROZEN, CardStatus.LOST, CardStatus.RECALLED, CardStatus.REPLACED}
@@ -130,6 +133,11 @@ class Card(NamedTuple):
             - self.adjusted_amount
             - self.recalled_amount
         )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to use: such cards are loaded only where they are named."""
+        return self.status in _FINISHED
 
     def status_on(self, day: date) -> CardStatus:
         """Give the status as the clock has it: an active card past its term is expired."""

@@ -56,6 +56,9 @@ _CARDS_THAT_MATTER: Final = (
     " OR card.card_id = {named} OR card.code_day >= (anxin_now() - interval '2 days')::date)"
 )
 
+_ACCOUNT_OF_CARD: Final = (
+    " JOIN account ON account.merchant_no = card.merchant_no AND account.account_id = card.card_id"
+)
 _CARDS_BY_CARD: Final = (
     "JOIN card AS named ON named.merchant_no = need.merchant_no AND named.card_id = need.v1"
     " JOIN card ON card.merchant_no = named.merchant_no AND card.consumer = named.consumer "
@@ -67,13 +70,27 @@ ACCOUNTS_OF_CARDS_WITH: Final = Lookup(
     "accounts_of_cards_with",
     ACCOUNTS,
     ("uuid",),
-    _CARDS_BY_CARD + " JOIN account ON account.merchant_no = card.merchant_no"
-    " AND account.account_id = card.card_id",
+    _CARDS_BY_CARD + _ACCOUNT_OF_CARD,
+)
+_CARDS_OF: Final = (
+    "JOIN card ON card.merchant_no = need.merchant_no AND card.consumer = need.v1 "
+    + _CARDS_THAT_MATTER.format(named="NULL")
+)
+CARDS_OF: Final = Lookup("cards_of", CARDS, ("uuid",), _CARDS_OF)
+"""The cards of this consumer."""
+ACCOUNTS_OF_CARDS_OF: Final = Lookup(
+    "accounts_of_cards_of", ACCOUNTS, ("uuid",), _CARDS_OF + _ACCOUNT_OF_CARD
 )
 
 TABLES: Final[tuple[Table[Any], ...]] = (STORES, CARDS, CARD_ENTRIES)
 INDEXES: Final[tuple[Index[Any], ...]] = (CARDS_OF_CONSUMER,)
-LOOKUPS: Final[tuple[Lookup[Any], ...]] = (STORE_BY_ID, CARDS_WITH, ACCOUNTS_OF_CARDS_WITH)
+LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
+    STORE_BY_ID,
+    CARDS_WITH,
+    ACCOUNTS_OF_CARDS_WITH,
+    CARDS_OF,
+    ACCOUNTS_OF_CARDS_OF,
+)
 
 
 def cards_that_matter(named: str) -> str:

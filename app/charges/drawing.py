@@ -117,7 +117,10 @@ def _fitting(
 ) -> list[Card]:
     """Give the cards that the charge may draw on, oldest payment first."""
     kind = command.use.kind
-    of_kind = [card for card in every if card.kind == kind]
+    # A finished card counts only where it is named: others may be loaded or not.
+    named = holder.named.card_id if holder.named is not None else None
+    unfinished = [card for card in every if not card.is_finished or card.card_id == named]
+    of_kind = [card for card in unfinished if card.kind == kind]
     if holder.code is not None and holder.code.card_id is not None:
         of_kind = [card for card in of_kind if card.card_id == holder.code.card_id]
     if not of_kind:

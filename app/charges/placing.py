@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.cards.domain import CardKind
 from app.cards.errors import MerchantFrozen
-from app.cards.tables import ACCOUNTS_OF_CARDS_WITH, CARDS_WITH, STORE_BY_ID, STORES
+from app.cards.tables import (
+    ACCOUNTS_OF_CARDS_OF,
+    ACCOUNTS_OF_CARDS_WITH,
+    CARDS,
+    CARDS_OF,
+    CARDS_WITH,
+    STORE_BY_ID,
+    STORES,
+)
 from app.charges.commands import PlaceCharge
 from app.charges.domain import Charge, ChargeStatus, ConfirmationMethod, facts_of, write_draws
 from app.charges.drawing import draw_on_cards
@@ -19,6 +27,7 @@ from app.charges.tables import (
     CHARGE_BY_REFERENCE,
     CHARGES_BY_REFERENCE,
     CODE_BY_HASH,
+    PENDING_OF,
     PENDING_OF_CODE,
     PENDING_WITH_CARD,
 )
@@ -218,4 +227,12 @@ def _needs(command: PlaceCharge) -> list[Need]:
     return needs
 
 
-PLANS: Final[tuple[Plan[Any, Any], ...]] = (Plan(PlaceCharge, _needs, decide_place),)
+def _more(command: PlaceCharge, book: Book) -> Sequence[Need]:
+    """Ask for what belongs to the holder of a card that was sold in this very batch."""
+    card = book.find(CARDS, command.card_id)
+    if card is None or not book.is_new(CARDS, card.card_id):
+        return ()
+    return CARDS_OF(card.consumer), ACCOUNTS_OF_CARDS_OF(card.consumer), PENDING_OF(card.consumer)
+
+
+PLANS: Final[tuple[Plan[Any, Any], ...]] = (Plan(PlaceCharge, _needs, decide_place, _more),)

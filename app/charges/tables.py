@@ -138,6 +138,13 @@ PENDING_WITH_CARD: Final = Lookup(
     " JOIN charge ON charge.merchant_no = need.merchant_no AND charge.consumer = named.consumer"
     " AND charge.status = 'pending_confirmation'",
 )
+PENDING_OF: Final = Lookup(
+    "pending_of",
+    CHARGES,
+    ("uuid",),
+    "JOIN charge ON charge.merchant_no = need.merchant_no AND charge.consumer = need.v1"
+    " AND charge.status = 'pending_confirmation'",
+)
 CARDS_OF_CHARGE: Final = Lookup("cards_of_charge", CARDS, ("uuid",), _CARDS_OF_CHARGE)
 ACCOUNTS_OF_CHARGE: Final = Lookup(
     "accounts_of_charge", ACCOUNTS, ("uuid",), _CARDS_OF_CHARGE + _ACCOUNT_OF_CARD
@@ -184,6 +191,7 @@ LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
     CHARGE_BY_REFERENCE,
     PENDING_OF_CODE,
     PENDING_WITH_CARD,
+    PENDING_OF,
     CARDS_OF_CHARGE,
     ACCOUNTS_OF_CHARGE,
     VISITS_OF_CARD,

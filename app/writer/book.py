@@ -95,6 +95,10 @@ class Book:
         """Find all loaded rows with this value of an index."""
         return cast("list[RowT]", list(self._groups.get(index, {}).get(value, {}).values()))
 
+    def is_new(self, table: Table[Any], key: object) -> bool:
+        """Say whether a row is of this batch, so that no query finds what belongs to it."""
+        return key in self.inserted.get(table, {})
+
     def own(self, kind: AccountType) -> UUID:
         """Name one of the merchant's own accounts."""
         return account_id(self.merchant_no, kind)
