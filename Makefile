@@ -14,6 +14,8 @@ BIN := $(VENV)/bin
 # Older than the lock, it is set up again.
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
+# Of each fault, as many rounds; a SEED repeats their chances, ONLY=test_….py takes one file.
+ROUNDS ?= 50
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check format lint types imports migrations contract schema \
@@ -82,7 +84,7 @@ bench: $(STAMP)
 	$(BIN)/python -m bench
 
 faults: $(STAMP)
-	$(BIN)/pytest -m faults tests/faults
+	FAULT_ROUNDS=$(ROUNDS) FAULT_SEED=$(SEED) $(BIN)/pytest -s tests/faults/$(ONLY)
 
 soak: $(STAMP)
 	$(BIN)/python -m bench.soak
