@@ -1,5 +1,6 @@
 """The route class of every router: credential, then body, then FastAPI; and a whole contract."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final, cast
 
@@ -17,6 +18,7 @@ from app.errors import (
     BodyTooLarge,
     DatabaseUnavailable,
     DomainError,
+    FieldError,
     Forbidden,
     IdempotencyKeyInFlight,
     IdempotencyKeyRequired,
@@ -84,12 +86,15 @@ class ApiRoute(APIRoute):
         authenticated = bool(calls & dependencies.AUTHENTICATING)
         reads_body = self._reads_body
         declared = self.body_field is not None
+        queried = frozenset(_query_names(self.dependant))
 
         async def handle(request: Request) -> Response:
             call = call_of(request)
             call.route = self.path
             if authenticated:
                 await authenticate(request.scope, call)
+            if queried:
+                _refuse_doubles(request, queried)
             if not reads_body:
                 return await inner(request)
             await read_body(request.scope, request.receive, call, declared=declared)
@@ -108,7 +113,7 @@ class ApiRoute(APIRoute):
         if self._reads_body:
             yield from _OF_BODIES
             yield Overloaded
-        if self.dependant.query_params or any(d.query_params for d in _tree(self.dependant)):
+        if any(_can_be_invalid(part) for part in (self.dependant, *_tree(self.dependant))):
             yield InvalidRequest
         if calls & {dependencies.request_key_of, dependencies.optional_request_key_of}:
             yield from _OF_KEYS
@@ -148,6 +153,26 @@ def _extra(calls: set[Callable[..., Any]]) -> dict[str, Any]:
         found = [schemes for call, schemes in _SECURITY.items() if call in calls]
         extra["security"] = found[0] if found else _KEY_SECURITY
     return extra
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    for part in (dependant, *_tree(dependant)):
+        yield from (field.alias for field in part.query_params)
+
+
+def _refuse_doubles(request: Request, names: frozenset[str]) -> None:
+    """Refuse a filter given twice: which of two `status` counts must not be a guess."""
+    given = Counter(name for name, _ in request.query_params.multi_items() if name in names)
+    doubles = [name for name, times in given.items() if times > 1]
+    if doubles:
+        errors = (FieldError(f"/query/{name}", "Given more than once") for name in doubles)
+        raise InvalidRequest(*errors)
+
+
+def _can_be_invalid(dependant: Dependant) -> bool:
+    """Say whether a value outside the body can be refused; an id in a path is not found."""
+    typed = any(field.field_info.annotation is not str for field in dependant.path_params)
+    return bool(typed or dependant.query_params or dependant.header_params)
 
 
 def _tree(dependant: Dependant) -> Iterator[Dependant]:

@@ -30,7 +30,7 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _json_integer(value: object) -> object:
+def json_integer(value: object) -> object:
     """Accept what JSON Schema calls an integer: 8000 and 8000.0, not "8000" or true."""
     if isinstance(value, bool | str | bytes):
         # Pydantic reports a ValueError to the client and lets a TypeError escape as a 500.
@@ -73,19 +73,19 @@ def shown_time(at: datetime) -> str:
 Amount = Annotated[
     int,
     Field(ge=1, le=AMOUNT_MAX, description="Fen: 8000 is 80.00 yuan.", examples=[8000]),
-    BeforeValidator(_json_integer),
+    BeforeValidator(json_integer),
 ]
 AmountOrZero = Annotated[
     int,
     Field(ge=0, le=AMOUNT_MAX, description="Fen: 8000 is 80.00 yuan; may be 0.", examples=[8000]),
-    BeforeValidator(_json_integer),
+    BeforeValidator(json_integer),
 ]
 Count = Annotated[
     int,
     Field(ge=0, le=2**31 - 1, examples=[10]),
-    BeforeValidator(_json_integer),
+    BeforeValidator(json_integer),
 ]
-"""A number of things: sessions, days, orders. Narrow it with a further `Field`."""
+"""A number of things: days, orders. A further `Field` on it would not reach the contract."""
 
 Currency = Literal["CNY"]
 

@@ -116,7 +116,7 @@ async def create_charges(
     return LeanResponse(200, shown, REPLAYED if replayed else ())
 
 
-@router.get("/charges", summary="List charges")
+@router.get("/charges", summary="List charges", responses=problems(NotFound))
 async def list_charges(
     merchant: MerchantDep,
     services: ServicesDep,

@@ -23,6 +23,7 @@ from app.api.schemas import (
     Reference,
     StoreId,
     Time,
+    json_integer,
     text,
 )
 from app.cards.domain import CardKind
@@ -53,7 +54,7 @@ def _json_true(value: object) -> object:
 
 
 Visit = Annotated[Literal[True], BeforeValidator(_json_true)]
-Sessions = Annotated[Count, Field(ge=1, le=_SESSIONS_MAX)]
+Sessions = Annotated[int, Field(ge=1, le=_SESSIONS_MAX), BeforeValidator(json_integer)]
 Description = Annotated[str, text(200), Field(examples=["剪发"])]
 Code = Annotated[str, text(64), Field(examples=["7K3QXM0T9V2BCDEF"])]
 

@@ -331,7 +331,7 @@ async def test_a_made_up_cursor_is_no_cursor_or_finds_what_is_below_it(
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=201", "limit=x", "limit=1.5", "limit=99999999999999999999", "cursor=x",
-     "cursor=" + "A" * 22 + "%00", "cursor=%ff", "cursor=" + "A" * 10_000],
+     "limit=1&limit=1", "cursor=" + "A" * 22 + "%00", "cursor=%ff", "cursor=" + "A" * 10_000],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "row", [row for row in ROWS.values() if row.method == "GET" and "_id}" not in row.path
