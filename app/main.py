@@ -38,6 +38,7 @@ from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.db.signing import Ed25519Signer
 from app.errors import DatabaseUnavailable
+from app.evidence.routes import router as evidence_router
 from app.merchants import payees
 from app.merchants.public_routes import router as public_router
 from app.merchants.routes import router as merchants_router
@@ -67,6 +68,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     card_products_router,
     cards_router,
     charges_router,
+    evidence_router,
     own_charges_router,
     health_router,
     merchants_router,

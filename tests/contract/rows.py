@@ -374,6 +374,11 @@ _CONSUMER: Final[list[Row]] = [
         Others.NOT_FOUND,
     ),
     Row(
+        "GET", "/v1/me/cards/{card_id}/evidence", Role.CONSUMER,
+        _of(lambda side: (f"/v1/me/cards/{side.cards['count']}/evidence", None)),
+        Others.NOT_FOUND,
+    ),
+    Row(
         "POST", "/v1/me/codes", Role.CONSUMER,
         _of(lambda side: ("/v1/me/codes", {"card_id": side.cards["stored_value"]})),
         Others.NOT_FOUND, 201, keyed=False,
