@@ -10,6 +10,7 @@ from app.commands.run import run
 from app.commands.seed import seed
 from app.commands.serve import serve
 from app.commands.verify import verify_ledger
+from app.commands.verify_evidence import verify_evidence
 from app.commands.worker import worker
 from app.settings import StartRefused
 
@@ -40,6 +41,7 @@ app.command()(worker)
 app.command()(migrate)
 app.command()(seed)
 app.command("verify")(verify_ledger)
+app.command()(verify_evidence)
 app.command()(demo)
 
 if __name__ == "__main__":
