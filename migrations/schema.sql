@@ -192,6 +192,77 @@ CREATE TABLE public.card_product (
     CONSTRAINT product_has_what_its_kind_needs CHECK ((((kind = 'count'::text) = (sessions IS NOT NULL)) AND ((kind = 'count'::text) OR (gift_sessions IS NULL)) AND ((kind <> 'period'::text) OR (term_days IS NOT NULL)) AND ((kind = 'stored_value'::text) OR (bonus_amount = 0))))
 );
 
+CREATE TABLE public.purchase (
+    merchant_no integer NOT NULL,
+    purchase_id uuid NOT NULL,
+    product_id uuid NOT NULL,
+    store_id uuid NOT NULL,
+    status text NOT NULL,
+    amount bigint NOT NULL,
+    consumer uuid,
+    consumer_id text,
+    issuer text,
+    contract_version integer NOT NULL,
+    contract_sha256 bytea NOT NULL,
+    accepted_at timestamp with time zone,
+    card_id uuid,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT purchase_accepted_has_a_holder CHECK (((accepted_at IS NULL) OR (consumer IS NOT NULL))),
+    CONSTRAINT purchase_amount_check CHECK ((amount > 0)),
+    CONSTRAINT purchase_funded_was_accepted CHECK ((((status = 'funded'::text) = (card_id IS NOT NULL)) AND ((status <> 'funded'::text) OR (accepted_at IS NOT NULL)))),
+    CONSTRAINT purchase_status_check CHECK ((status = ANY (ARRAY['awaiting_payment'::text, 'funded'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE public.receipt (
+    merchant_no integer NOT NULL,
+    receipt_id uuid NOT NULL,
+    status text NOT NULL,
+    suspense_reason text,
+    bank text NOT NULL,
+    bank_reference text NOT NULL,
+    custody_account text NOT NULL,
+    amount bigint NOT NULL,
+    payment_reference text NOT NULL,
+    payer_name bytea NOT NULL,
+    payer_account_number bytea NOT NULL,
+    payer_index bytea NOT NULL,
+    purchase_id uuid,
+    card_id uuid,
+    refund_id uuid,
+    paid_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT receipt_amount_check CHECK ((amount > 0)),
+    CONSTRAINT receipt_matched_has_a_card CHECK (((status = 'matched'::text) = (card_id IS NOT NULL))),
+    CONSTRAINT receipt_returned_has_a_refund CHECK (((status = 'returned'::text) = (refund_id IS NOT NULL))),
+    CONSTRAINT receipt_status_check CHECK ((status = ANY (ARRAY['matched'::text, 'suspense'::text, 'returned'::text]))),
+    CONSTRAINT receipt_suspense_reason_check CHECK ((suspense_reason = ANY (ARRAY['underpaid'::text, 'overpaid'::text, 'purchase_expired'::text, 'purchase_cancelled'::text, 'already_funded'::text, 'contract_not_accepted'::text, 'unknown_reference'::text, 'merchant_not_selling'::text, 'unknown_custody_account'::text])))
+);
+
+CREATE TABLE public.store (
+    merchant_no integer NOT NULL,
+    store_id uuid NOT NULL,
+    name text NOT NULL,
+    address text,
+    status text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT store_status_check CHECK ((status = ANY (ARRAY['open'::text, 'moved'::text, 'closed'::text])))
+);
+
+CREATE VIEW public.card_sale AS
+ SELECT card.merchant_no,
+    card.card_id,
+    purchase.consumer AS buyer,
+    store.store_id,
+    store.status AS store_status,
+    receipt.payer_name,
+    receipt.payer_account_number
+   FROM ((((public.card
+     JOIN public.purchase ON (((purchase.merchant_no = card.merchant_no) AND (purchase.purchase_id = card.purchase_id))))
+     JOIN public.store ON (((store.merchant_no = purchase.merchant_no) AND (store.store_id = purchase.store_id))))
+     JOIN public.card_entry funded ON (((funded.merchant_no = card.merchant_no) AND (funded.card_id = card.card_id) AND (funded.entry_no = 1))))
+     JOIN public.receipt ON (((receipt.merchant_no = card.merchant_no) AND (receipt.receipt_id = funded.subject_id))));
+
 CREATE TABLE public.charge (
     merchant_no integer NOT NULL,
     charge_id uuid NOT NULL,
@@ -460,53 +531,6 @@ CREATE TABLE public.policy (
     CONSTRAINT policy_version_is_positive CHECK ((version > 0))
 );
 
-CREATE TABLE public.purchase (
-    merchant_no integer NOT NULL,
-    purchase_id uuid NOT NULL,
-    product_id uuid NOT NULL,
-    store_id uuid NOT NULL,
-    status text NOT NULL,
-    amount bigint NOT NULL,
-    consumer uuid,
-    consumer_id text,
-    issuer text,
-    contract_version integer NOT NULL,
-    contract_sha256 bytea NOT NULL,
-    accepted_at timestamp with time zone,
-    card_id uuid,
-    expires_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    CONSTRAINT purchase_accepted_has_a_holder CHECK (((accepted_at IS NULL) OR (consumer IS NOT NULL))),
-    CONSTRAINT purchase_amount_check CHECK ((amount > 0)),
-    CONSTRAINT purchase_funded_was_accepted CHECK ((((status = 'funded'::text) = (card_id IS NOT NULL)) AND ((status <> 'funded'::text) OR (accepted_at IS NOT NULL)))),
-    CONSTRAINT purchase_status_check CHECK ((status = ANY (ARRAY['awaiting_payment'::text, 'funded'::text, 'cancelled'::text])))
-);
-
-CREATE TABLE public.receipt (
-    merchant_no integer NOT NULL,
-    receipt_id uuid NOT NULL,
-    status text NOT NULL,
-    suspense_reason text,
-    bank text NOT NULL,
-    bank_reference text NOT NULL,
-    custody_account text NOT NULL,
-    amount bigint NOT NULL,
-    payment_reference text NOT NULL,
-    payer_name bytea NOT NULL,
-    payer_account_number bytea NOT NULL,
-    payer_index bytea NOT NULL,
-    purchase_id uuid,
-    card_id uuid,
-    refund_id uuid,
-    paid_at timestamp with time zone NOT NULL,
-    received_at timestamp with time zone NOT NULL,
-    CONSTRAINT receipt_amount_check CHECK ((amount > 0)),
-    CONSTRAINT receipt_matched_has_a_card CHECK (((status = 'matched'::text) = (card_id IS NOT NULL))),
-    CONSTRAINT receipt_returned_has_a_refund CHECK (((status = 'returned'::text) = (refund_id IS NOT NULL))),
-    CONSTRAINT receipt_status_check CHECK ((status = ANY (ARRAY['matched'::text, 'suspense'::text, 'returned'::text]))),
-    CONSTRAINT receipt_suspense_reason_check CHECK ((suspense_reason = ANY (ARRAY['underpaid'::text, 'overpaid'::text, 'purchase_expired'::text, 'purchase_cancelled'::text, 'already_funded'::text, 'contract_not_accepted'::text, 'unknown_reference'::text, 'merchant_not_selling'::text, 'unknown_custody_account'::text])))
-);
-
 CREATE TABLE public.refund (
     merchant_no integer NOT NULL,
     refund_id uuid NOT NULL,
@@ -514,14 +538,38 @@ CREATE TABLE public.refund (
     card_id uuid,
     status text NOT NULL,
     amount bigint NOT NULL,
-    payee_name bytea NOT NULL,
-    payee_account_number bytea NOT NULL,
+    payee_name bytea,
+    payee_account_number bytea,
     payee_bank_code text,
     attempt integer DEFAULT 0 NOT NULL,
-    decided_at timestamp with time zone NOT NULL,
-    CONSTRAINT refund_amount_check CHECK ((amount > 0)),
+    decided_at timestamp with time zone,
+    consumer uuid,
+    reason text,
+    refund_class text,
+    formula text,
+    formula_version integer,
+    policy_version bigint,
+    inputs jsonb,
+    as_of date,
+    residue_amount bigint,
+    interest_claim_amount bigint,
+    case_id uuid,
+    supplements uuid,
+    former_status text,
+    new_payee_name bytea,
+    new_payee_account_number bytea,
+    new_payee_bank_code text,
+    created_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    CONSTRAINT refund_amount_is_positive CHECK (((amount > 0) OR ((amount = 0) AND (card_id IS NOT NULL) AND (status <> ALL (ARRAY['decided'::text, 'in_transit'::text, 'account_needed'::text]))))),
+    CONSTRAINT refund_class_is_known CHECK ((refund_class = ANY (ARRAY['merchant_fault'::text, 'consumer_choice'::text, 'cooling_off'::text, 'agreed'::text]))),
+    CONSTRAINT refund_of_a_card_says_why CHECK (((card_id IS NULL) OR ((consumer IS NOT NULL) AND (reason IS NOT NULL) AND (refund_class IS NOT NULL) AND (formula IS NOT NULL) AND (formula_version IS NOT NULL) AND (policy_version IS NOT NULL) AND (inputs IS NOT NULL) AND (as_of IS NOT NULL) AND (residue_amount >= 0) AND (interest_claim_amount >= 0) AND (created_at IS NOT NULL)))),
     CONSTRAINT refund_of_a_receipt_or_a_card CHECK (((receipt_id IS NULL) <> (card_id IS NULL))),
-    CONSTRAINT refund_status_check CHECK ((status = ANY (ARRAY['decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text])))
+    CONSTRAINT refund_reason_is_known CHECK ((reason = ANY (ARRAY['cooling_off'::text, 'consumer_choice'::text, 'store_moved'::text, 'obligations_transferred'::text, 'service_unavailable'::text, 'health'::text, 'minor'::text, 'merchant_offer'::text, 'closure'::text]))),
+    CONSTRAINT refund_settled_was_decided CHECK (((settled_at IS NULL) OR ((card_id IS NOT NULL) AND (decided_at IS NOT NULL)))),
+    CONSTRAINT refund_status_is_known CHECK ((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text, 'decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text]))),
+    CONSTRAINT refund_that_moves_was_decided CHECK (((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text])) = (decided_at IS NULL))),
+    CONSTRAINT refund_to_be_paid_has_a_payee CHECK (((status <> ALL (ARRAY['decided'::text, 'in_transit'::text])) OR ((payee_name IS NOT NULL) AND (payee_account_number IS NOT NULL))))
 );
 
 CREATE TABLE public.result_outcome (
@@ -555,16 +603,6 @@ CREATE TABLE public.signing_key (
     public_key bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT signing_key_public_key_check CHECK ((octet_length(public_key) = 32))
-);
-
-CREATE TABLE public.store (
-    merchant_no integer NOT NULL,
-    store_id uuid NOT NULL,
-    name text NOT NULL,
-    address text,
-    status text NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    CONSTRAINT store_status_check CHECK ((status = ANY (ARRAY['open'::text, 'moved'::text, 'closed'::text])))
 );
 
 CREATE TABLE public.stored_request (
@@ -716,6 +754,8 @@ ALTER TABLE ONLY public.stored_request
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT transfer_pkey PRIMARY KEY (merchant_no, seq);
 
+CREATE INDEX api_key_revoked ON public.api_key USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
+
 CREATE INDEX card_of_consumer ON public.card USING btree (merchant_no, consumer);
 
 CREATE UNIQUE INDEX charge_client_reference_is_unique ON public.charge USING btree (merchant_no, client_reference) WHERE (client_reference IS NOT NULL);
@@ -743,6 +783,14 @@ CREATE UNIQUE INDEX payment_order_release_once_a_file ON public.payment_order US
 CREATE UNIQUE INDEX policy_runs_on_once ON public.policy USING btree (key, region) WHERE (valid_to IS NULL);
 
 CREATE INDEX receipt_in_suspense ON public.receipt USING btree (merchant_no, received_at) WHERE (status = 'suspense'::text);
+
+CREATE UNIQUE INDEX refund_of_a_card_once ON public.refund USING btree (merchant_no, card_id) WHERE ((card_id IS NOT NULL) AND (supplements IS NULL) AND (status = ANY (ARRAY['requested'::text, 'case_open'::text, 'decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text])));
+
+CREATE INDEX refund_of_card ON public.refund USING btree (merchant_no, card_id) WHERE (card_id IS NOT NULL);
+
+CREATE INDEX refund_of_consumer ON public.refund USING btree (merchant_no, consumer, refund_id) WHERE (consumer IS NOT NULL);
+
+CREATE INDEX refund_to_settle ON public.refund USING btree (merchant_no) WHERE ((status = 'paid'::text) AND (settled_at IS NULL) AND (card_id IS NOT NULL));
 
 CREATE INDEX refund_waiting ON public.refund USING btree (merchant_no, decided_at, refund_id) WHERE (status = 'decided'::text);
 
@@ -828,6 +876,14 @@ GRANT SELECT,INSERT ON TABLE public.card_entry TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.card_product TO anxin_service;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.purchase TO anxin_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO anxin_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.store TO anxin_service;
+
+GRANT SELECT,INSERT ON TABLE public.card_sale TO anxin_service;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.charge TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.checkpoint TO anxin_service;
@@ -864,10 +920,6 @@ GRANT SELECT,INSERT ON TABLE public.policy TO anxin_service;
 
 GRANT UPDATE(valid_to) ON TABLE public.policy TO anxin_service;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.purchase TO anxin_service;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO anxin_service;
-
 GRANT SELECT,INSERT,UPDATE ON TABLE public.refund TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.result_outcome TO anxin_service;
@@ -877,7 +929,5 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.result_report TO anxin_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sandbox_clock TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.signing_key TO anxin_service;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.store TO anxin_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.stored_request TO anxin_service;

@@ -111,13 +111,14 @@ class Book:
 
     def load(self, table: Table[Any], row: Row) -> None:
         """Take in a row as it lies in the database."""
-        self._set(table, table.key_of(row), row)
+        key = table.key_of(row)
+        self._set(table, key, row, self._rows.get(table, {}).get(key))
 
     def load_missing(self, table: Table[Any], row: Row) -> None:
         """Take in a row unless the batch knows it already, perhaps in a later state."""
         key = table.key_of(row)
         if key not in self._rows.get(table, {}):
-            self._set(table, key, row)
+            self._set(table, key, row, None)
 
     def apply(self, decision: Decision[Any], at: datetime) -> None:
         """Let a decision take effect for the commands after it.
@@ -147,19 +148,25 @@ class Book:
     def _put(self, row: Row) -> None:
         table = self._schema.table_of[type(row)]
         key = table.key_of(row)
+        before = self._rows.setdefault(table, {}).get(key)
         inserted = self.inserted.setdefault(table, {})
-        if key in inserted or key not in self._rows.get(table, {}):
+        if before is None or key in inserted:
             inserted[key] = row
         else:
             self.updated.setdefault(table, {})[key] = row
-        self._set(table, key, row)
+        self._set(table, key, row, before)
 
-    def _set(self, table: Table[Any], key: object, row: Row) -> None:
-        rows = self._rows.setdefault(table, {})
-        before = rows.get(key)
-        rows[key] = row
+    def _set(self, table: Table[Any], key: object, row: Row, before: Row | None) -> None:
+        self._rows.setdefault(table, {})[key] = row
         for index in self._schema.indexes_of[table]:
-            groups = self._groups.setdefault(index, {})
-            if before is not None:
-                groups[index.value_of(before)].pop(key, None)
-            groups.setdefault(index.value_of(row), {})[key] = row
+            value = index.value_of(row)
+            was = None if before is None else index.value_of(before)
+            if was == value and before is not None:
+                if value is not None:
+                    self._groups[index][value][key] = row
+                continue
+            if was is not None:
+                self._groups[index][was].pop(key, None)
+            # Nobody asks for the rows that have no such value.
+            if value is not None:
+                self._groups.setdefault(index, {}).setdefault(value, {})[key] = row

@@ -106,6 +106,9 @@ CREATE TABLE api_key (
     CONSTRAINT api_key_of_bank_names_it CHECK ((role = 'bank') = (bank IS NOT NULL))
 );
 
+-- Every process asks each third of a second which keys were revoked.
+CREATE INDEX api_key_revoked ON api_key (revoked_at) WHERE revoked_at IS NOT NULL;
+
 CREATE TABLE approval (
     approval_id uuid PRIMARY KEY,
     action text NOT NULL,
