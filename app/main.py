@@ -15,9 +15,10 @@ from app.access import service as access_service
 from app.access.approvals import Executor
 from app.access.keys import KeyRing
 from app.access.limits import FailureLimit
+from app.access.routes import approve
 from app.access.routes import router as access_router
 from app.access.tokens import LocalIssuer, TokenVerifier
-from app.api.application import lean_routes_of, make_api
+from app.api.application import declare_refusals, lean_routes_of, make_api
 from app.api.front import Front
 from app.api.health import router as health_router
 from app.api.lean import LeanDispatcher
@@ -28,6 +29,7 @@ from app.calendar.routes import router as calendar_router
 from app.card_products.routes import router as card_products_router
 from app.cards import tables as card_tables
 from app.cards.directory import MerchantDirectory
+from app.cards.errors import MerchantFrozen
 from app.cards.routes import router as cards_router
 from app.charges import confirming, placing, reversing
 from app.charges import tables as charge_tables
@@ -37,7 +39,7 @@ from app.charges.routes import router as charges_router
 from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.db.signing import Ed25519Signer
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseUnavailable, InvalidRequest
 from app.evidence.routes import router as evidence_router
 from app.merchants import payees
 from app.merchants.public_routes import router as public_router
@@ -48,10 +50,12 @@ from app.payment_files.routes import router as payment_files_router
 from app.policies import service as policies_service
 from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies, PolicyInvalid
+from app.policies.errors import PolicyDatePassed, PolicyOverlaps
 from app.policies.routes import router as policies_router
 from app.purchases import funding, selling, suspense
 from app.purchases import service as purchases_service
 from app.purchases import tables as purchase_tables
+from app.purchases.errors import PurchaseNotAwaitingPayment, ReceiptNotInSuspense
 from app.purchases.receipt_routes import router as receipts_router
 from app.purchases.routes import router as purchases_router
 from app.reconciliation.routes import router as reconciliation_router
@@ -182,6 +186,11 @@ def create_api(settings: Settings) -> FastAPI:
         _log.info("service.stopped")
 
     api = make_api(routers, lifespan)
+    # What an executor finds when it is approved: the world went on since it was proposed.
+    on_approval = (PolicyDatePassed, PolicyOverlaps, PurchaseNotAwaitingPayment)
+    declare_refusals(
+        api, approve, InvalidRequest, MerchantFrozen, ReceiptNotInSuspense, *on_approval
+    )
     api.state.metrics = Metrics()
     return api
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,8 +13,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from app.api.call import call_of
 from app.api.docs import add_docs
 from app.api.errors import InternalFault, MethodNotAllowed, UnsupportedMediaType
+from app.api.examples import add_examples
 from app.api.lean import LeanRoute
-from app.api.problems import Problem, field_errors, render
+from app.api.problems import Problem, Responses, field_errors, merge, problems, render
 from app.api.routing import ApiRoute
 from app.api.services import Services
 from app.errors import DomainError, InvalidRequest, MalformedJson, NotFound
@@ -82,6 +83,15 @@ def lean_routes_of(api: FastAPI) -> Sequence[LeanRoute]:
     return [route for route in found if route is not None]
 
 
+def declare_refusals(
+    api: FastAPI, endpoint: Callable[..., Any], *errors: type[DomainError]
+) -> None:
+    """Say in the contract what a call may refuse that its own module cannot know."""
+    (route,) = (route for route in routes_of(api) if route.endpoint is endpoint)
+    merged = merge(cast("Responses", route.responses), problems(*errors))
+    route.responses = cast("dict[int | str, dict[str, Any]]", merged)
+
+
 def _name_of(route: APIRoute) -> str:
     return route.name
 
@@ -146,6 +156,7 @@ def _contract(api: FastAPI) -> dict[str, Any]:
             "consumer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         }
         _forget_default_refusal(contract)
+        add_examples(contract)
         api.openapi_schema = contract
     return api.openapi_schema
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from app.api.schemas import Amount, CardId, MerchantId, Model, ProductId, StoreId, Time
 from app.charges.codes import CodeRequest
@@ -15,6 +15,12 @@ from app.money import Fen
 
 class CodeCreate(Model):
     """For what a code is wanted: any use at a merchant, or one card alone."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"merchant_id": "mch_01h455vb4pex5vsknk084sn02q", "max_amount": 8000}]
+        }
+    )
 
     merchant_id: MerchantId | None = None
     card_id: CardId | None = None

@@ -5,7 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from app.api.schemas import (
     Amount,
@@ -28,6 +34,7 @@ from app.api.schemas import (
 )
 from app.cards.domain import CardKind
 from app.cards.schemas import MerchantShown
+from app.charges import examples
 from app.charges.answer import charge_answer
 from app.charges.commands import PlaceCharge, UseLimits
 from app.charges.domain import ChargeStatus, ConfirmationMethod, Echo, ReversalStatus, Use
@@ -81,6 +88,8 @@ class _UseFields(Model):
 class ChargeCreate(_UseFields):
     """A use to charge, to the cards of a consumer who shows a code or is named by a card."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.USE]})
+
     store_id: StoreId
     consumer_code: Code | None = None
     card_id: CardId | None = None
@@ -133,6 +142,8 @@ class ChargeCreate(_UseFields):
 class ChargeConfirm(_UseFields):
     """What the consumer saw and confirms: it must be what the charge says."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ECHO]})
+
     store_id: StoreId
 
     def to_echo(self) -> Echo:
@@ -168,6 +179,8 @@ _ITEMS = WithJsonSchema(
 
 class BatchCreate(Model):
     """Charges with a verdict each. An item's own fields are judged in its verdict."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.BATCH]})
 
     items: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=_BATCH_MAX), _ITEMS]
 
