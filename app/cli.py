@@ -1,9 +1,12 @@
 """The command line: `anxin --help`. A command is a module of `app/commands` and a line below."""
 
+from typing import TYPE_CHECKING
+
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from app.commands.cut_files import cut_files
 from app.commands.demo import demo
 from app.commands.migrate import migrate
 from app.commands.run import run
@@ -14,11 +17,15 @@ from app.commands.verify_evidence import verify_evidence
 from app.commands.worker import worker
 from app.settings import StartRefused
 
+if TYPE_CHECKING:
+    # The class that typer's own signature names; the public one derives from it.
+    from typer._click.core import Context
+
 
 class _Sentences(TyperGroup):
     """Says a refusal as one sentence and exits with 1, where a traceback would bury it."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: "Context") -> object:
         try:
             return super().invoke(ctx)
         except StartRefused as refused:
@@ -42,6 +49,7 @@ app.command()(migrate)
 app.command()(seed)
 app.command("verify")(verify_ledger)
 app.command()(verify_evidence)
+app.command()(cut_files)
 app.command()(demo)
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from app.errors import DomainError
 from app.main import open_services
 from app.observability import configure_logging
 from app.payment_files import due
-from app.payment_files.parts import Parts
+from app.payment_files.routes import parts_of
 from app.purchases import suspense
 from app.purchases.routes import till_of
 from app.settings import Settings
@@ -53,22 +53,11 @@ async def _return_receipts(services: Services) -> None:
 
 
 async def _cut_files(services: Services) -> None:
-    await due.cut_due(_files(services))
+    await due.cut_due(parts_of(services))
 
 
 async def _resume_files(services: Services) -> None:
-    await due.resume(_files(services))
-
-
-def _files(services: Services) -> Parts:
-    return Parts(
-        services.db,
-        services.sealer,
-        services.signer,
-        services.calendar,
-        services.policies,
-        services.serve_reversals,
-    )
+    await due.resume(parts_of(services))
 
 
 JOBS: Final = (
