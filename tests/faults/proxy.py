@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -69,19 +69,27 @@ class Proxy:
     delay_seconds: float = 0.0
     late_seconds: float = 0.3
     refusing: bool = False
-    losses: list[Loss] = field(default_factory=list[Loss])
-    """What happens to the next COMMITs of `losing`, one each; empty: nothing."""
     losing: str = WRITER
     lost: list[Loss] = field(default_factory=list[Loss])
     shut_after_loss: bool = False
     """Whether nobody gets through any more once a COMMIT was lost."""
     sessions: set[_Session] = field(default_factory=set[_Session])
+    _losses: list[Loss] = field(default_factory=list[Loss])
+    _armed: set[_Session] = field(default_factory=set[_Session])
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
 
     def url(self, world: World) -> str:
         password = quote(world.postgres.address.passwords[SERVICE])
         return f"postgresql://{SERVICE}:{password}@127.0.0.1:{self.port}/{world.database}"
+
+    def lose(self, losses: Sequence[Loss]) -> None:
+        """Lose the next COMMITs of connections that are there now, one each.
+
+        Whoever connects anew to find out what became of a batch is heard.
+        """
+        self._losses = [*losses]
+        self._armed = {one for one in self.sessions if one.application == self.losing}
 
     def hold(self) -> None:
         """Let nothing through any more, in silence: a black hole."""
@@ -150,7 +158,7 @@ class Proxy:
         while True:
             head = await reader.readexactly(5)
             message = head + await reader.readexactly(struct.unpack("!i", head[1:])[0] - 4)
-            if self.losses and session.application == self.losing and _is_commit(message):
+            if self._losses and session in self._armed and _is_commit(message):
                 await self._lose(session, message)
                 return
             await self._pass(session.server[1], message)
@@ -172,7 +180,7 @@ class Proxy:
         await writer.drain()
 
     async def _lose(self, session: _Session, commit: bytes) -> None:
-        loss = self.losses.pop(0)
+        loss = self._losses.pop(0)
         session.swallowing = True
         if self.shut_after_loss:
             self.refusing = True

@@ -106,7 +106,7 @@ async def _round(proxy: Proxy, crowd: Crowd, random: Random, losses: list[Loss])
     async with crowd.acting():
         await asyncio.sleep(random.uniform(0.1, 0.4))
         before = len(proxy.lost)
-        proxy.losses = [*losses]
+        proxy.lose(losses)
         async with asyncio.timeout(_LOST_SECONDS_MAX):
             while len(proxy.lost) < before + len(losses):
                 await asyncio.sleep(0.01)
