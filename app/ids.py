@@ -27,6 +27,7 @@ class Prefix(StrEnum):
     ACCOUNT = "acc"
     APPROVAL = "apr"
     CARD = "card"
+    CASE = "case"
     CHARGE = "chg"
     CONFIRMATION = "con"
     CONSUMER = "cus"

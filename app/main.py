@@ -27,12 +27,9 @@ from app.calendar import service as calendar_service
 from app.calendar.current import CurrentCalendar
 from app.calendar.routes import router as calendar_router
 from app.card_products.routes import router as card_products_router
-from app.cards import tables as card_tables
 from app.cards.directory import MerchantDirectory
 from app.cards.errors import MerchantFrozen
 from app.cards.routes import router as cards_router
-from app.charges import confirming, placing, reversing
-from app.charges import tables as charge_tables
 from app.charges.commands import ServeReversals
 from app.charges.consumer_routes import router as own_charges_router
 from app.charges.routes import router as charges_router
@@ -52,16 +49,19 @@ from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies, PolicyInvalid
 from app.policies.errors import PolicyDatePassed, PolicyOverlaps
 from app.policies.routes import router as policies_router
-from app.purchases import funding, selling, suspense
 from app.purchases import service as purchases_service
-from app.purchases import tables as purchase_tables
+from app.purchases import suspense
 from app.purchases.errors import PurchaseNotAwaitingPayment, ReceiptNotInSuspense
 from app.purchases.receipt_routes import router as receipts_router
 from app.purchases.routes import router as purchases_router
 from app.reconciliation.routes import router as reconciliation_router
+from app.refunds import payees as refund_payees
+from app.refunds import service as refunds_service
+from app.refunds.routes import router as refunds_router
+from app.registry import REGISTRY
 from app.sandbox.routes import router as sandbox_router
 from app.settings import Settings, StartRefused
-from app.writer.engine import Registry, Writer, WriterLimits
+from app.writer.engine import Writer, WriterLimits
 
 _log = structlog.stdlib.get_logger()
 
@@ -82,17 +82,10 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     purchases_router,
     receipts_router,
     reconciliation_router,
+    refunds_router,
 )
 SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = (sandbox_router,)
 """Calls without a credential, which only a sandbox has."""
-
-REGISTRY: Final = Registry(
-    tables=(*card_tables.TABLES, *purchase_tables.TABLES, *charge_tables.TABLES),
-    indexes=(*card_tables.INDEXES, *purchase_tables.INDEXES, *charge_tables.INDEXES),
-    lookups=(*card_tables.LOOKUPS, *purchase_tables.LOOKUPS, *charge_tables.LOOKUPS),
-    plans=(*selling.PLANS, *funding.PLANS, *placing.PLANS, *confirming.PLANS, *reversing.PLANS),
-)
-"""What the writer knows of the capabilities."""
 
 _CUSTODY_EVERY_SECONDS: Final = 15.0
 _CODE_GUESSES_PER_MINUTE: Final = 300
@@ -106,15 +99,19 @@ def executors(policies: CurrentPolicies, till: purchases_service.Till) -> Mappin
         calendar_service.EXECUTORS,
         payees.executors(policies),
         policies_service.EXECUTORS,
+        refund_payees.executors(till.writer, till.sealer),
         suspense.executors(till),
     )
 
 
-def _serving(writer: Writer) -> Callable[[int], Awaitable[None]]:
-    async def serve_reversals(merchant_no: int) -> None:
+def serving(writer: Writer) -> Callable[[int], Awaitable[None]]:
+    """Give what follows a bank's results: paid refunds are finished, then reversals served."""
+
+    async def serve(merchant_no: int) -> None:
+        await refunds_service.settle_paid(writer, merchant_no)
         await writer.submit(ServeReversals(merchant_no))
 
-    return serve_reversals
+    return serve
 
 
 def _without_doubles(*parts: Mapping[str, Executor]) -> Mapping[str, Executor]:
@@ -157,7 +154,7 @@ async def open_services(
             code_guesses=FailureLimit(_CODE_GUESSES_PER_MINUTE),
             signer=signer,
             sealer=sealer,
-            serve_reversals=_serving(writer),
+            serve_reversals=serving(writer),
             executors=executors(policies, till),
         )
         await _refuse_sandbox_keys(settings, db)

@@ -12,7 +12,7 @@ from app.charges.commands import PlaceCharge, UseLimits
 from app.charges.domain import Charge, ChargeStatus, Use
 from app.charges.service import code_hash
 from app.ids import new_id
-from app.main import REGISTRY
+from app.registry import REGISTRY
 from app.money import Fen
 from app.writer.engine import Writer
 from app.writer.requests import RequestKey

@@ -34,7 +34,6 @@ from app.db.sealing import Sealer
 from app.ledger.books import locked_books
 from app.ledger.chart import AccountType, account_id
 from app.ledger.posting import Entry, Movement
-from app.main import REGISTRY
 from app.merchants import service as merchants
 from app.merchants.domain import (
     CustodyAccount,
@@ -57,6 +56,7 @@ from app.purchases.domain import Purchase
 from app.purchases.funding import Recorded
 from app.purchases.receiving import Payer, ReportedReceipt
 from app.purchases.service import Till
+from app.registry import REGISTRY
 from app.writer.answers import Answered
 from app.writer.engine import Writer
 from app.writer.requests import RequestKey

@@ -50,7 +50,7 @@ async def cut_due(parts: Parts) -> list[PaymentFile]:
 
 
 async def resume(parts: Parts) -> None:
-    """Finish what a process left behind: cuts, cancellations, reports, reversals that wait.
+    """Finish what a process left behind: cuts, cancellations, reports, paid refunds, reversals.
 
     All of it may be under way in another process; doing it together does no harm.
     """
@@ -66,7 +66,14 @@ async def resume(parts: Parts) -> None:
         )
         numbers = [book.merchant_no for book in waiting]
         served = await cut_queries.with_payable(tx, numbers) if numbers else []
-    for merchant_no in served:
+        unsettled = await tx.fetch(
+            _Number,
+            """
+            SELECT DISTINCT merchant_no FROM refund
+            WHERE status = 'paid' AND settled_at IS NULL AND card_id IS NOT NULL
+            """,
+        )
+    for merchant_no in sorted({*served, *(book.merchant_no for book in unsettled)}):
         # Some still wait for more; one may have got its money just before a process died.
         await parts.serve_reversals(merchant_no)
 

@@ -250,6 +250,19 @@ async def update_refunds(
     )
 
 
+async def has_unsettled_refunds(tx: Transaction, merchant_no: int) -> bool:
+    """Say whether refunds of cards were paid whose cards are not finished."""
+    found = await tx.value(
+        """
+        SELECT EXISTS (
+            SELECT FROM refund WHERE merchant_no = :no AND status = 'paid'
+                AND settled_at IS NULL AND card_id IS NOT NULL)
+        """,
+        no=merchant_no,
+    )
+    return bool(found)
+
+
 async def block_payee(
     tx: Transaction, merchant_no: int, payee_account_id: UUID, reason: Reason
 ) -> None:

@@ -149,7 +149,8 @@ async def _apply_step(
         if todo:
             await _apply(tx, ledger, report.report_id, todo)
         waiting = ledger.head.waiting_reversal_amount > 0
-    if waiting:
+        unsettled = await result_queries.has_unsettled_refunds(tx, merchant_no)
+    if waiting or unsettled:
         # Also where nothing was to do: a crash may have come between the booking and this.
         await parts.serve_reversals(merchant_no)
 

@@ -88,7 +88,7 @@ class Inputs:
     paid_amount: int
     released_amount: int
     left_amount: int
-    """What of the payment was in custody: P less released, refunded, adjusted, recalled."""
+    """What of the payment no use released and nobody recalled."""
     list_used_amount: int
     list_price_missing: bool
     term_days: int | None
@@ -171,7 +171,7 @@ def inputs_of(
         kind=str(card.kind),
         paid_amount=card.paid_amount,
         released_amount=card.released_amount,
-        left_amount=card.custody_amount,
+        left_amount=card.paid_amount - card.released_amount - card.recalled_amount,
         list_used_amount=list_used(card),
         list_price_missing=card.list_price_missing,
         term_days=card.term_days if is_period else None,

@@ -38,8 +38,8 @@ from app.charges.tables import CHARGES
 from app.errors import DomainError, NotFound
 from app.ledger.chart import AccountType, account_id
 from app.ledger.rows import Account, BookHead
-from app.main import REGISTRY
 from app.money import Fen
+from app.registry import REGISTRY
 from app.writer.book import ACCOUNTS, Book, Schema
 from app.writer.commands import Decision
 

@@ -223,6 +223,36 @@ async def _pay(world: World, side: Side) -> Call:
     return "/v1/sandbox/bank/pay", body
 
 
+def _asking(suffix: str) -> Prepare:
+    """Ask for something about a refund of a card that was just sold."""
+
+    async def prepare(world: World, side: Side) -> Call:
+        card_id = await world.card(side)
+        if suffix.endswith("/preview"):
+            return f"/v1/me/cards/{card_id}/{suffix}", {"reason": "consumer_choice"}
+        return f"/v1/me/cards/{card_id}/{suffix}", await world.refund_body(side, card_id)
+
+    return prepare
+
+
+async def _offer(world: World, side: Side) -> Call:
+    return f"/v1/cards/{await world.card(side)}/refund-offers", {"amount": 100}
+
+
+def _offered(suffix: str = "") -> Prepare:
+    async def prepare(world: World, side: Side) -> Call:
+        path, body = await _offer(world, side)
+        offer = await world.made(path, side.merchant, body)
+        return f"/v1/me/refunds/{offer['id']}{suffix}", None
+
+    return prepare
+
+
+async def _payee_account(world: World, side: Side) -> Call:
+    body = {"holder_name": "王芳", "account_number": "6222020200112239999"}
+    return f"/v1/me/refunds/{await world.returned_refund(side)}/payee-account", body
+
+
 def _payer(side: Side) -> Mapping[str, object]:
     return {"product_id": side.products["stored_value"], "store_id": side.store_id}
 
@@ -360,6 +390,10 @@ _MERCHANT: Final[list[Row]] = [
         "POST", "/v1/purchases/{purchase_id}/cancel", Role.MERCHANT, _purchase("/cancel"),
         Others.NOT_FOUND, narrowed=404,
     ),
+    Row(
+        "POST", "/v1/cards/{card_id}/refund-offers", Role.MERCHANT, _offer, Others.NOT_FOUND, 201,
+        narrowed=403,
+    ),
 ]  # fmt: skip
 
 _CONSUMER: Final[list[Row]] = [
@@ -395,6 +429,33 @@ _CONSUMER: Final[list[Row]] = [
     Row(
         "POST", "/v1/me/charges/{charge_id}/decline", Role.CONSUMER,
         _pending("/decline", "/v1/me/charges"), Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/cards/{card_id}/refunds/preview", Role.CONSUMER,
+        _asking("refunds/preview"), Others.NOT_FOUND, keyed=False,
+    ),
+    Row(
+        "POST", "/v1/me/cards/{card_id}/refunds", Role.CONSUMER, _asking("refunds"),
+        Others.NOT_FOUND, 201,
+    ),
+    Row("GET", "/v1/me/refunds", Role.CONSUMER, _plain("/v1/me/refunds"), Others.LIST),
+    Row("GET", "/v1/me/refunds/{refund_id}", Role.CONSUMER, _offered(), Others.NOT_FOUND),
+    Row(
+        "POST", "/v1/me/refunds/{refund_id}/accept", Role.CONSUMER, _offered("/accept"),
+        Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/refunds/{refund_id}/decline", Role.CONSUMER, _offered("/decline"),
+        Others.NOT_FOUND,
+    ),
+    # No case can be open yet, so that this is refused to the holder too.
+    Row(
+        "POST", "/v1/me/refunds/{refund_id}/withdraw", Role.CONSUMER, _offered("/withdraw"),
+        Others.NOT_FOUND, 409,
+    ),
+    Row(
+        "POST", "/v1/me/refunds/{refund_id}/payee-account", Role.CONSUMER, _payee_account,
+        Others.NOT_FOUND, 202,
     ),
     # Anyone may buy of any shop.
     Row(

@@ -192,6 +192,30 @@ class World:
         assert receipt["status"] == "matched", receipt
         return receipt["card_id"]
 
+    async def refund_body(self, side: Side, card_id: str) -> dict[str, object]:
+        """Preview a refund, and echo it."""
+        body = {"reason": "consumer_choice"}
+        shown = await self.made(f"/v1/me/cards/{card_id}/refunds/preview", side.consumer, body)
+        return {**body, **{name: shown[name] for name in ("amount", "residue_amount", "as_of")}}
+
+    async def returned_refund(self, side: Side) -> str:
+        """Refund a card, and let the bank give the payment back."""
+        card_id = await self.card(side)
+        body = await self.refund_body(side, card_id)
+        refund = await self.made(f"/v1/me/cards/{card_id}/refunds", side.consumer, body)
+        await self.made("/v1/payment-files/cut", self.operator, {"kind": "refund"})
+        files = await self.got("/v1/bank/files?kind=refund&status=ready", side.bank)
+        for file in files["data"]:
+            path = f"/v1/bank/files/{file['id']}"
+            orders = (await self.got(f"{path}/orders?limit=200", side.bank))["data"]
+            said = [
+                {"order_id": order["id"], "status": status, **reason}
+                for order in orders
+                for status, reason in (("paid", {}), ("returned", {"reason": "account_closed"}))
+            ]
+            await self.made(f"{path}/results", side.bank, {"results": said})
+        return refund["id"]
+
     def own_purchase(self, side: Side, kind: str = "stored_value") -> dict[str, object]:
         return {
             "product_id": side.products[kind],

@@ -21,7 +21,7 @@ from app.db.engine import Database
 from app.db.rows import insert_sql, transposed
 from app.errors import DomainError
 from app.evidence.verification import verify_in
-from app.main import REGISTRY
+from app.registry import REGISTRY
 from app.money import Fen
 from app.writer.batch import BatchRunner
 from app.writer.commands import Command, Outcome

@@ -1,0 +1,91 @@
+"""Find in a locked book what decides a refund of a card. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from app.cards.tables import CARDS, CARDS_WITH
+from app.charges.domain import ChargeStatus
+from app.charges.tables import CHARGES_BY_STATE, PENDING_WITH_CARD
+from app.dates import business_date
+from app.ledger.chart import AccountType, account_id
+from app.refunds.domain import RefundStatus
+from app.refunds.quoting import Facts
+from app.refunds.tables import (
+    CARDS_USED_EARLIER,
+    DISPUTED_WITH_CARD,
+    EARLIER_USES,
+    REFUNDS_OF_CARD,
+    REFUNDS_WITH_CARD,
+    SALE_OF_CARD,
+    SALES,
+)
+from app.writer.book import ACCOUNT_BY_ID
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from app.cards.domain import Card
+    from app.writer.book import Book
+    from app.writer.tables import Need
+
+MOVES_NOTHING: Final = frozenset(
+    {
+        RefundStatus.OFFERED,
+        RefundStatus.DECLINED,
+        RefundStatus.REJECTED,
+        RefundStatus.WITHDRAWN,
+    }
+)
+"""What leaves the card as it was, so that it can be refunded otherwise."""
+
+
+def needs_of_card(merchant_no: int, card_id: UUID) -> tuple[Need, ...]:
+    """Name the rows that deciding a refund of a card needs."""
+    return (
+        CARDS_WITH(card_id),
+        PENDING_WITH_CARD(card_id),
+        SALE_OF_CARD(card_id),
+        EARLIER_USES(card_id),
+        CARDS_USED_EARLIER(card_id),
+        DISPUTED_WITH_CARD(card_id),
+        REFUNDS_WITH_CARD(card_id),
+        ACCOUNT_BY_ID(card_id),
+        ACCOUNT_BY_ID(account_id(merchant_no, AccountType.REFUND_PAYABLE)),
+        ACCOUNT_BY_ID(account_id(merchant_no, AccountType.MERCHANT_PAYABLE)),
+    )
+
+
+def facts_in(book: Book, card: Card, at: datetime) -> Facts:
+    """Read from the book what decides a refund of a card."""
+    sale = book.find(SALES, card.card_id)
+    assert sale is not None, "a card's sale is loaded with it"
+    refunds = book.group(REFUNDS_OF_CARD, card.card_id)
+    standing = [other.refund_id for other in refunds if other.status not in MOVES_NOTHING]
+    return Facts(
+        card=card,
+        day=business_date(at),
+        book_status=book.head.status,
+        store_status=sale.store_status,
+        used_before=_used_before(book, card),
+        disputed=any(
+            draw.card_id == card.card_id
+            for charge in book.group(CHARGES_BY_STATE, (card.consumer, ChargeStatus.DISPUTED))
+            for draw in charge.read_draws()
+        ),
+        refund_id=min(standing, default=None),
+    )
+
+
+def _used_before(book: Book, card: Card) -> bool:
+    """Say whether a use of the same product stands from before this card was paid (art. 14)."""
+    products = {
+        other.product_id
+        for status in (ChargeStatus.CONFIRMED, ChargeStatus.DISPUTED)
+        for charge in book.group(CHARGES_BY_STATE, (card.consumer, status))
+        if charge.confirmed_at is not None and charge.confirmed_at < card.paid_at
+        for draw in charge.read_draws()
+        if (other := book.find(CARDS, draw.card_id)) is not None
+    }
+    return card.product_id in products

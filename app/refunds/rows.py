@@ -1,0 +1,160 @@
+"""A card's refund as it lies in the database, and what of it enters the hash chain."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from app.cards.domain import Card
+from app.db.rows import Json
+from app.ledger import chain
+from app.money import Fen
+from app.refunds.domain import Figures, Formula, Inputs, RefundClass, RefundReason, RefundStatus
+from app.refunds.quoting import Quote
+from app.writer.requests import StoredRequest
+
+
+class CardRefund(NamedTuple):
+    """Money of a card on its way back to its holder; accounts and names are sealed."""
+
+    merchant_no: int
+    refund_id: UUID
+    card_id: UUID
+    consumer: UUID
+    status: RefundStatus
+    reason: RefundReason
+    refund_class: RefundClass
+    formula: Formula
+    formula_version: int
+    policy_version: int
+    inputs: Json
+    as_of: date
+    amount: Fen
+    residue_amount: Fen
+    interest_claim_amount: Fen
+    case_id: UUID | None
+    supplements: UUID | None
+    former_status: str | None
+    payee_name: bytes | None
+    payee_account_number: bytes | None
+    payee_bank_code: str | None
+    new_payee_name: bytes | None
+    new_payee_account_number: bytes | None
+    new_payee_bank_code: str | None
+    attempt: int
+    created_at: datetime
+    decided_at: datetime | None
+    settled_at: datetime | None
+
+    @property
+    def figures(self) -> Figures:
+        """Give what it came to."""
+        return Figures(self.amount, self.residue_amount, self.interest_claim_amount)
+
+    @property
+    def agreed_amount(self) -> int | None:
+        """Give what was offered, where it came from an offer."""
+        return self.read_inputs().agreed_amount
+
+    def read_inputs(self) -> Inputs:
+        """Read what decided it."""
+        return Inputs.from_json(self.inputs)
+
+    def quoted(self, quote: Quote) -> "CardRefund":
+        """Give it with what a quote says."""
+        return self._replace(
+            reason=quote.reason,
+            refund_class=quote.refund_class,
+            formula=quote.formula,
+            formula_version=quote.formula_version,
+            policy_version=quote.policy_version,
+            inputs=Json(quote.inputs.to_json()),
+            as_of=quote.as_of,
+            amount=quote.figures.amount,
+            residue_amount=quote.figures.residue_amount,
+            interest_claim_amount=quote.figures.interest_claim_amount,
+        )
+
+    def content_hash(self) -> bytes:
+        """Hash what decided the refund and what came of it: its lines carry this into the chain.
+
+        The payee is not in it: it may change, and it is personal.
+        """
+        return chain.content_hash(
+            (
+                self.refund_id,
+                self.card_id,
+                str(self.reason),
+                str(self.refund_class),
+                str(self.formula),
+                self.formula_version,
+                self.policy_version,
+                # The database keeps JSON in an order of its own.
+                self.read_inputs().to_json(),
+                self.as_of,
+                self.amount,
+                self.residue_amount,
+                self.interest_claim_amount,
+                self.supplements,
+            )
+        )
+
+
+def new_refund(quote: Quote, card: Card, *, refund_id: UUID, at: datetime) -> CardRefund:
+    """Make a refund of a card of what a quote says; nothing is decided, and nobody is paid yet."""
+    return CardRefund(
+        merchant_no=card.merchant_no,
+        refund_id=refund_id,
+        card_id=card.card_id,
+        consumer=card.consumer,
+        status=RefundStatus.REQUESTED,
+        reason=quote.reason,
+        refund_class=quote.refund_class,
+        formula=quote.formula,
+        formula_version=quote.formula_version,
+        policy_version=quote.policy_version,
+        inputs=Json(quote.inputs.to_json()),
+        as_of=quote.as_of,
+        amount=quote.figures.amount,
+        residue_amount=quote.figures.residue_amount,
+        interest_claim_amount=quote.figures.interest_claim_amount,
+        case_id=None,
+        supplements=None,
+        former_status=str(card.status),
+        payee_name=None,
+        payee_account_number=None,
+        payee_bank_code=None,
+        new_payee_name=None,
+        new_payee_account_number=None,
+        new_payee_bank_code=None,
+        attempt=0,
+        created_at=at,
+        decided_at=None,
+        settled_at=None,
+    )
+
+
+def facts_of(refund: CardRefund) -> Mapping[str, object]:
+    """Say what of a refund's answer later events may change."""
+    return {
+        "status": refund.status,
+        "policy_version": refund.policy_version,
+        "inputs": json.loads(refund.inputs),
+        "as_of": refund.as_of.isoformat(),
+        "residue_amount": refund.residue_amount,
+        "interest_claim_amount": refund.interest_claim_amount,
+    }
+
+
+def as_of_request(refund: CardRefund, stored: StoredRequest) -> CardRefund:
+    """Give a refund as it was when a request was answered, from the refund as it is now."""
+    facts = stored.read_facts()
+    return refund._replace(
+        status=RefundStatus(str(facts["status"])),
+        policy_version=cast("int", facts["policy_version"]),
+        inputs=Json(json.dumps(facts["inputs"], sort_keys=True, separators=(",", ":"))),
+        as_of=date.fromisoformat(str(facts["as_of"])),
+        residue_amount=cast("Fen", facts["residue_amount"]),
+        interest_claim_amount=cast("Fen", facts["interest_claim_amount"]),
+    )

@@ -1,0 +1,23 @@
+"""What the writer carries out: the rows and decisions of all capabilities, put together."""
+
+from typing import Final
+
+from app.cards import tables as card_tables
+from app.charges import confirming, placing, reversing
+from app.charges import tables as charge_tables
+from app.purchases import funding, selling
+from app.purchases import tables as purchase_tables
+from app.refunds import deciding as refunding
+from app.refunds import tables as refund_tables
+from app.writer.engine import Registry
+
+_ROWS: Final = (card_tables, purchase_tables, charge_tables, refund_tables)
+_DECISIONS: Final = (selling, funding, placing, confirming, reversing, refunding)
+
+REGISTRY: Final = Registry(
+    tables=[table for rows in _ROWS for table in rows.TABLES],
+    indexes=[index for rows in _ROWS for index in rows.INDEXES],
+    lookups=[lookup for rows in _ROWS for lookup in rows.LOOKUPS],
+    plans=[plan for decisions in _DECISIONS for plan in decisions.PLANS],
+)
+"""What the writer knows of the capabilities."""
