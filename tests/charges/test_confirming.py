@@ -1,6 +1,7 @@
 """The consumer's own act: confirm or decline what waits; and the merchant's: cancel it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -37,14 +38,15 @@ async def test_another_echo_moves_nothing_and_shows_the_charge_again(given: Trad
     charge = await given.waiting(shop, card_id, EIGHTY_YUAN, list_amount=Fen(90_00))
     elsewhere = (await given.store(shop.merchant)).store_id
 
-    for echo in (
+    echoes: tuple[dict[str, Any], ...] = (
         {"amount": Fen(79_99)},
         {"store_id": elsewhere},
         {"list_amount": None},
         {"list_amount": Fen(89_99)},
         {"amount": None, "sessions": 1},
         {"visit": True},
-    ):
+    )
+    for echo in echoes:
         async with refused(given, shop, "charge_changed"):
             await given.done(given.confirming(shop, li, charge, **echo))
     with pytest.raises(ChargeChanged) as refusal:
