@@ -87,6 +87,7 @@ faults: $(STAMP)
 	FAULT_ROUNDS=$(ROUNDS) FAULT_SEED=$(SEED) $(BIN)/pytest -s tests/faults/$(ONLY)
 
 soak: $(STAMP)
+	PROPERTY_EXAMPLES=3000 $(BIN)/pytest tests/properties
 	$(BIN)/python -m bench.soak
 
 # The locks hold hashes and no addresses: any index that serves the same bytes will do.

@@ -21,8 +21,8 @@ from app.db.engine import Database
 from app.db.rows import insert_sql, transposed
 from app.errors import DomainError
 from app.evidence.verification import verify_in
-from app.registry import REGISTRY
 from app.money import Fen
+from app.registry import REGISTRY
 from app.writer.batch import BatchRunner
 from app.writer.commands import Command, Outcome
 from app.writer.connection import Lane
