@@ -81,7 +81,7 @@ class MerchantDirectory:
                 _Row,
                 """
                 SELECT merchant_no, merchant_id, name, district FROM merchant
-                WHERE merchant_no = ANY (CAST(:nos AS integer[]))
+                WHERE merchant_no = ANY (CAST(:nos AS bigint[]))
                 """,
                 nos=numbers,
             )
