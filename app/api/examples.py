@@ -12,6 +12,7 @@ _FORMATS: Final[Mapping[str, str]] = {
     "date-time": "2026-11-22T10:00:00.123456+08:00",
 }
 _PATTERNS: Final[Mapping[str, str]] = {
+    "^[A-Za-z0-9+/]{86}==$": "A" * 86 + "==",
     "^[0-9a-f]{64}$": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 }
 _BY_TYPE: Final[Mapping[str, object]] = {
