@@ -5,15 +5,11 @@ A row is added with its route: `test_tenancy.py` fails for a route without one.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from enum import Enum
-from itertools import count
 from typing import Any, Final
 
 from app.access.principals import Role
 from tests.contract.world import Side, World, unique
-
-_DAYS = count()
 
 Call = tuple[str, object]
 """A path and a body, ready to be sent by the side that it was made for."""
@@ -195,12 +191,6 @@ def _merchant() -> dict[str, object]:
         "district": "330106",
         "payee": payee,
     }
-
-
-def _policy() -> dict[str, object]:
-    # Each from a day of its own: two proposals of one policy from one day would overlap.
-    day = date(2030, 1, 1) + timedelta(days=next(_DAYS))
-    return {"key": "suspense_days", "region": "99", "value": 4, "valid_from": day.isoformat()}
 
 
 async def _custody_account(world: World, _side: Side) -> Call:

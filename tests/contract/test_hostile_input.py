@@ -79,7 +79,7 @@ async def _receipt(world: World) -> Prepared:
 
 async def _pay(world: World) -> Prepared:
     sale = await world.purchase(world.a)
-    body = {"payment_reference": sale["payment_reference"], "amount": 1}
+    body: dict[str, object] = {"payment_reference": sale["payment_reference"], "amount": 1}
     return {}, "/v1/sandbox/bank/pay", body
 
 

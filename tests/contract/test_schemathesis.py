@@ -2,17 +2,20 @@
 
 `EXAMPLES=200 pytest tests/contract/test_schemathesis.py -s` tries harder and prints the counts.
 """
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# The types of schemathesis are generic in what it does not say.
 
 import asyncio
 import os
 import re
 import socket
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import schemathesis
 import uvicorn
@@ -66,7 +69,7 @@ class Found:
 
 
 @asynccontextmanager
-async def _listening(world: World) -> AsyncIterator[str]:
+async def _listening(world: World) -> AsyncGenerator[str, None]:
     """Serve the world's service on a real socket; give its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(world.served, http=BoundedProtocol, lifespan="off", log_config=None)
@@ -145,7 +148,8 @@ def _try_everything(
     def trials_of(document: dict[str, Any]) -> list[Trial]:
         schema = schemathesis.openapi.from_dict(document)
         schema.config.update(base_url=address)
-        operations = [result.ok() for result in schema.get_all_operations()]
+        results = cast("Iterator[Any]", schema.get_all_operations())
+        operations = [result.ok() for result in results]
         return [Trial(one, seeds[one.method.upper(), one.path], found) for one in operations]
 
     trials = trials_of(contract)
@@ -208,7 +212,7 @@ class Trial:
             database=None,
             derandomize=True,
             phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)),
         )(run)()
 
 

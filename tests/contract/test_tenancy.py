@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -81,7 +82,8 @@ def _bad_tokens(world: World) -> dict[str, Headers]:
     head, claims, signature = sound.split(".")
     other = OKPKey.generate_key("Ed25519", {"kid": "sandbox"}, private=True)
     issuer = LocalIssuer.of(world.settings.data)
-    public = OctKey.import_key(issuer.issuer.jwks["keys"][0]["x"])  # pyright: ignore[reportArgumentType, reportOptionalSubscript, reportIndexIssue]
+    jwks = cast("Any", issuer.issuer.jwks)
+    public = OctKey.import_key(jwks["keys"][0]["x"])
     facts: dict[str, object] = {
         "iss": SANDBOX_ISSUER, "aud": SANDBOX_AUDIENCE, "sub": world.a.consumer_id,
         "exp": int(datetime.now(UTC).timestamp()) + 3600,
