@@ -107,9 +107,12 @@ async def create_charges(
     verdicts, replayed = await service.place_batch(
         services.writer,
         services.db,
-        merchant_no=merchant.merchant_no,
-        request=request,
-        items=[_item(item, merchant, policies) for item in body.items],
+        services.code_guesses,
+        service.Batch(
+            merchant.merchant_no,
+            request,
+            [_item(item, merchant, policies) for item in body.items],
+        ),
     )
     ref = await services.directory.find(merchant.merchant_no)
     shown = to_json({"data": [_verdict(verdict, ref) for verdict in verdicts]}, fallback=str)

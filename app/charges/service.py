@@ -94,23 +94,39 @@ async def place_charge(
         DomainError: What the decision refuses.
         RateLimited: The merchant guessed too often.
     """
-    caller = f"merchant:{command.merchant_no}"
     if command.code_hash is not None:
-        guesses.check(caller)
+        guesses.check(_guesser(command.merchant_no))
+    return await _place(writer, db, guesses, command)
+
+
+async def _place(
+    writer: Writer, db: Database, guesses: FailureLimit, command: PlaceCharge
+) -> Answered[Charge]:
     try:
         return await carry_out(writer, db, command)
     except CodeInvalid:
-        guesses.count(caller)
+        guesses.count(_guesser(command.merchant_no))
         raise
+
+
+def _guesser(merchant_no: int) -> str:
+    return f"merchant:{merchant_no}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Charges of one request, each by its `client_reference`, or what is wrong with it."""
+
+    merchant_no: int
+    request: RequestKey
+    items: Sequence[tuple[str, PlaceCharge | DomainError]]
 
 
 async def place_batch(
     writer: Writer,
     db: Database,
-    *,
-    merchant_no: int,
-    request: RequestKey,
-    items: Sequence[tuple[str, PlaceCharge | DomainError]],
+    guesses: FailureLimit,
+    batch: Batch,
 ) -> tuple[Sequence[Verdict], bool]:
     """Place many charges, each with a verdict of its own, in the order given.
 
@@ -121,25 +137,33 @@ async def place_batch(
         DatabaseUnavailable: What became of an item is unknown; a retry finds out.
         IdempotencyKeyReused: The key was used for another request.
         Overloaded: An item was not taken on; a retry does it.
+        RateLimited: The merchant guessed too often; nothing was charged.
     """
+    if any(isinstance(item, PlaceCharge) and item.code_hash is not None for _, item in batch.items):
+        guesses.check(_guesser(batch.merchant_no))
     async with db.transaction() as tx:
-        replayed = await requests.claim(tx, merchant_no, request) is not None
+        replayed = await requests.claim(tx, batch.merchant_no, batch.request) is not None
         if not replayed:
             await requests.keep(
-                tx, merchant_no, request, command="PlaceBatch", subject_id=None, answer={}
+                tx,
+                batch.merchant_no,
+                batch.request,
+                command="PlaceBatch",
+                subject_id=None,
+                answer={},
             )
 
     async def one(index: int, reference: str, item: PlaceCharge | DomainError) -> Verdict:
         if isinstance(item, DomainError):
             return Verdict(index, reference, item)
         try:
-            keyed = replace(item, request=item_key(request, reference))
-            return Verdict(index, reference, await carry_out(writer, db, keyed))
+            keyed = replace(item, request=item_key(batch.request, reference))
+            return Verdict(index, reference, await _place(writer, db, guesses, keyed))
         except DomainError as refused:
             return Verdict(index, reference, refused)
 
     verdicts = await asyncio.gather(
-        *(one(index, reference, item) for index, (reference, item) in enumerate(items))
+        *(one(index, reference, item) for index, (reference, item) in enumerate(batch.items))
     )
     for verdict in verdicts:
         # No verdict on the item: a 200 would tell the caller that the batch is through.

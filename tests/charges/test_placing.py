@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.access.limits import FailureLimit
 from app.card_products.domain import CardKind
 from app.charges import service, upkeep
 from app.charges.commands import UseLimits
@@ -437,7 +438,10 @@ async def test_a_batch_gives_each_item_its_verdict_and_a_retry_the_same(given: T
 
     async def verdicts() -> tuple[list[str], bool]:
         made, replayed = await service.place_batch(
-            given.writer, given.db, merchant_no=shop.merchant_no, request=request, items=items
+            given.writer,
+            given.db,
+            FailureLimit(100),
+            service.Batch(shop.merchant_no, request, items),
         )
         said = [
             one.outcome.code if isinstance(one.outcome, DomainError) else one.outcome.value.status

@@ -245,6 +245,25 @@ async def test_an_item_of_a_batch_reaches_no_other_store_or_merchant(world: Worl
     assert [verdict["status"] for verdict in by_one["data"]] == [404]
 
 
+async def test_codes_guessed_in_a_batch_are_guesses_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guesses = world.served.services.code_guesses
+    monkeypatch.setattr(guesses, "failures_max", 20)
+    guess = {"store_id": world.b.store_id, "consumer_code": "GUESS", "amount": 1}
+    items = [{**guess, "client_reference": f"guess-{number}"} for number in range(20)]
+    tried = await world.made("/v1/charges/batch", world.b.merchant, {"items": items})
+
+    one = await world.call("POST", "/v1/charges", world.b.merchant, guess)
+    many = await world.call("POST", "/v1/charges/batch", world.b.merchant, {"items": items})
+
+    assert {verdict["problem"]["code"] for verdict in tried["data"]} == {"code_invalid"}
+    for refused in (one, many):
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    by_card = {"store_id": world.b.store_id, "card_id": world.b.cards["stored_value"], "amount": 1}
+    assert (await world.call("POST", "/v1/charges", world.b.merchant, by_card)).status_code == 201
+
+
 async def test_a_bank_cannot_fund_a_purchase_from_another_banks_account(world: World) -> None:
     bought = await world.made("/v1/me/purchases", world.a.consumer, world.own_purchase(world.a))
 
