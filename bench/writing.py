@@ -12,8 +12,8 @@ from app.charges.commands import PlaceCharge, UseLimits
 from app.charges.domain import Charge, ChargeStatus, Use
 from app.charges.service import code_hash
 from app.ids import new_id
-from app.registry import REGISTRY
 from app.money import Fen
+from app.registry import REGISTRY
 from app.writer.engine import Writer
 from app.writer.requests import RequestKey
 from bench.load import Counted, run_timed
