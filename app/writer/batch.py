@@ -41,6 +41,15 @@ _DRIVER_ERRORS: Final = (
     OSError,
     TimeoutError,
 )
+_BUGS: Final = (
+    FloorBroken,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(slots=True)
@@ -80,8 +89,12 @@ class BatchRunner:
             opened = await self._carry_out(connection, batch_id, jobs, wait=wait)
         except _DRIVER_ERRORS as error:
             await self._give_up(lane, error)
+        except Exception as error:
+            # A bug outside one command's decision: of a follow-up, or of what it asks to load.
+            lane.abandon()
+            raise BatchFailed(retryable=False) from error
         except BaseException:
-            # A bug of our own, or the end of the process: what is open must not be committed.
+            # The end of the process: what is open must not be committed.
             lane.abandon()
             raise
         skipped = [job for job in jobs if job.command.merchant_no not in opened.books]
@@ -224,7 +237,7 @@ class BatchRunner:
                     ]
                 )
             refused = error
-        except (FloorBroken, AssertionError, LookupError, TypeError, ValueError) as error:
+        except _BUGS as error:
             # A bug of one plan: nothing of it was applied, and it must not fail the others.
             refused = error
         return lambda: job.fail(refused)

@@ -34,12 +34,16 @@ class Post:
     amount: int
     fails: type[Exception] | None = None
     request: RequestKey | None = None
+    then: type[Exception] | None = None
+    """Move nothing, and fail in what follows."""
 
 
 def _decide(command: Post, book: Book, at: datetime) -> Decision[int]:
     del at
     if command.fails is not None:
         raise command.fails("as this test wants it")
+    if command.then is not None:
+        return Decision(0, then=Post(command.merchant_no, 0, command.then))
     moved = Movement(
         book.own(AccountType.SUSPENSE), book.own(AccountType.MERCHANT_PAYABLE), Fen(command.amount)
     )
@@ -57,7 +61,9 @@ POST = Plan(
 WITH_POST = replace(REGISTRY, plans=(*REGISTRY.plans, POST))
 
 
-@pytest.mark.parametrize("fails", [AssertionError, KeyError, ValueError, TypeError])
+@pytest.mark.parametrize(
+    "fails", [AssertionError, AttributeError, KeyError, OverflowError, ValueError, TypeError]
+)
 async def test_a_plans_bug_fails_its_own_command_alone(
     given: Trader, database_url: str, fails: type[Exception]
 ) -> None:
@@ -74,6 +80,29 @@ async def test_a_plans_bug_fails_its_own_command_alone(
 
     await writer.stop()
     assert [type(one) for one in outcomes] == [fails] * 3 + [FloorBroken]
+    assert await given.rows(shop) == before
+
+
+async def test_a_bug_of_what_follows_a_command_fails_that_command_alone(
+    given: Trader, database_url: str
+) -> None:
+    shop, other = await given.shop(), await given.shop()
+    product = await given.product(other.merchant)
+    purchases = [await given.purchase(other, product, a_consumer()) for _ in range(3)]
+    before = await given.rows(shop)
+    writer = Writer(database_url, WITH_POST, limits=WriterLimits(lanes=1))
+    await writer.start()
+    trader = replace(given, writer=writer)
+
+    broken, *cancelled = await asyncio.gather(
+        writer.submit(Post(shop.merchant_no, 0, then=AssertionError)),
+        *(trader.cancelled(purchase) for purchase in purchases),
+        return_exceptions=True,
+    )
+
+    await writer.stop()
+    assert isinstance(broken, AssertionError)
+    assert [getattr(one, "status", one) for one in cancelled] == ["cancelled"] * 3
     assert await given.rows(shop) == before
 
 
