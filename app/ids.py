@@ -17,6 +17,9 @@ from app.errors import NotFound
 PLATFORM_NO: Final = 0
 """The merchant number of what belongs to no merchant."""
 
+MERCHANT_NO_MAX: Final = 2**31 - 1
+"""The largest number that a merchant can have: Postgres counts them in signed integers."""
+
 _MERCHANT_BITS: Final = 32
 _MERCHANT_MASK: Final = (1 << _MERCHANT_BITS) - 1
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from app.db.engine import Database
 from app.errors import NotFound
+from app.ids import MERCHANT_NO_MAX
 
 _AGE_SECONDS_MAX: Final = 60.0
 _READ_MAX: Final = 500
@@ -62,6 +63,9 @@ class MerchantDirectory:
         return (await self._find(merchant_no)).district
 
     async def _find(self, merchant_no: int) -> _Known:
+        if merchant_no > MERCHANT_NO_MAX:
+            # From an id that somebody made up: no column could hold it.
+            raise NotFound
         known = self._known.get(merchant_no)
         if known is not None and monotonic() - known.read_at < _AGE_SECONDS_MAX:
             return known

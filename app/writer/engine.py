@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from app.errors import DatabaseUnavailable, Overloaded
+from app.errors import DatabaseUnavailable, NotFound, Overloaded
+from app.ids import MERCHANT_NO_MAX
 from app.writer.batch import BatchRunner
 from app.writer.book import ENGINE_LOOKUPS, Schema
 from app.writer.commands import AnyPlan, Command, Outcome
@@ -196,6 +197,9 @@ class Writer:
         """
         if not self._open or self._queue.size >= self._limits.queue_max:
             raise Overloaded
+        if command.merchant_no > MERCHANT_NO_MAX:
+            # From an id that somebody made up; in a batch it would hold up the others.
+            raise NotFound
         job = Job(command, self._plans[type(command)], asyncio.get_running_loop().create_future())
         self._queue.add(job)
         self._arrived.set()

@@ -226,6 +226,27 @@ async def test_ids_in_a_body_that_name_nothing_are_not_found(world: World) -> No
     assert await world.digest() == before
 
 
+@pytest.mark.parametrize("merchant_no", [2**31, 2**32 - 1])
+async def test_ids_of_a_merchant_that_cannot_be_are_not_found(
+    world: World, merchant_no: int
+) -> None:
+    def made_up(prefix: Prefix) -> str:
+        return ids.to_text(prefix, UUID(int=ids.new_id().int | merchant_no))
+
+    charge, purchase = made_up(Prefix.CHARGE), made_up(Prefix.PURCHASE)
+    own = world.own_purchase(world.a)
+    for path, body in (
+        (f"/v1/me/charges/{charge}/confirm", {"store_id": world.a.store_id, "amount": 1}),
+        (f"/v1/me/charges/{charge}/decline", None),
+        (f"/v1/me/purchases/{purchase}/accept", {"contract_sha256": "0" * 64}),
+        ("/v1/me/purchases", {**own, "product_id": made_up(Prefix.PRODUCT)}),
+        ("/v1/me/codes", {"card_id": made_up(Prefix.CARD)}),
+        ("/v1/me/codes", {"merchant_id": made_up(Prefix.MERCHANT)}),
+    ):
+        answer = await world.call("POST", path, world.a.consumer, body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+
+
 async def test_an_order_that_names_nothing_is_not_in_the_file(world: World) -> None:
     file = await world.file(world.a)
     own = ids.parse(Prefix.ORDER, (await world.order(world.a, file))["id"])

@@ -136,9 +136,12 @@ async def _undo(tx: Transaction, merchant_no: int, amount: int) -> None:
         book.append(Entry("posted_back", UUID(int=1), moved))
 
 
-async def test_a_command_for_a_book_that_nobody_has_is_not_found(given: Trader) -> None:
+@pytest.mark.parametrize("merchant_no", [2**31 - 1, 2**31, 2**32 - 1])
+async def test_a_command_for_a_book_that_nobody_has_is_not_found(
+    given: Trader, merchant_no: int
+) -> None:
     with pytest.raises(NotFound):
-        await given.writer.submit(ServeReversals(2**31 - 1))
+        await given.writer.submit(ServeReversals(merchant_no))
 
 
 async def test_commands_gather_while_a_commit_is_in_flight(
