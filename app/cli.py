@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from app.commands.cut_files import cut_files
 from app.commands.demo import demo
 from app.commands.migrate import migrate
+from app.commands.refunds import refunds
 from app.commands.run import run
 from app.commands.seed import seed
 from app.commands.serve import serve
@@ -50,6 +51,7 @@ app.command()(seed)
 app.command("verify")(verify_ledger)
 app.command()(verify_evidence)
 app.command()(cut_files)
+app.add_typer(refunds)
 app.command()(demo)
 
 if __name__ == "__main__":

@@ -34,11 +34,15 @@ _OTHER_SIDE: Final = {
     "receipt_matched": AccountType.SUSPENSE,
     "use_confirmed": AccountType.MERCHANT_PAYABLE,
     "use_reversed": AccountType.MERCHANT_PAYABLE,
+    "refund_decided": AccountType.REFUND_PAYABLE,
+    "refund_adjusted": AccountType.MERCHANT_PAYABLE,
 }
 _KINDS: Final = {
     CardEntryKind.FUNDED: ("purchase_funded", "receipt_matched"),
     CardEntryKind.USED: ("use_confirmed",),
     CardEntryKind.REVERSED: ("use_reversed",),
+    CardEntryKind.REFUNDED: ("refund_decided",),
+    CardEntryKind.ADJUSTED: ("refund_adjusted",),
 }
 _SAYS: Final = "An entry's text says what its line says."
 _LINKED: Final = "An entry's chain hash covers its text and the hash before it."

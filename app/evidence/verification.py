@@ -29,8 +29,17 @@ from app.ledger.verification import (
 )
 from app.payment_files.verification import FILE_CHECKS
 from app.purchases.verification import SALE_CHECKS
+from app.refunds.proofs import REFUND_RULES, check_refunds
+from app.refunds.verification import REFUND_CHECKS
 
-CHECKS: Final = (*LEDGER_CHECKS, *SALE_CHECKS, *CARD_CHECKS, *CHARGE_CHECKS, *FILE_CHECKS)
+CHECKS: Final = (
+    *LEDGER_CHECKS,
+    *SALE_CHECKS,
+    *CARD_CHECKS,
+    *CHARGE_CHECKS,
+    *REFUND_CHECKS,
+    *FILE_CHECKS,
+)
 
 _CONNECT_SECONDS_MAX: Final = 10
 _QUERIES: Final = "queries"
@@ -96,6 +105,7 @@ _WALKED_RULES: Final = {
     "line_is_in_the_chain": "A statement's line is the one whose hash is in the chain.",
     "terms_are_those_of_the_sale": "A card's terms are those whose hash is in its first line.",
     "confirmation_binds_the_use": "A confirmation's hash binds what the charge says.",
+    **REFUND_RULES,
 }
 
 
@@ -113,6 +123,7 @@ _WALKS: Final = (
     _Walk("lines_in_the_chain", "card_entry", check_lines),
     _Walk("terms_of_the_sale", "card", check_terms),
     _Walk("confirmations", "charge", check_confirmations),
+    _Walk("refunds", "refund", check_refunds),
 )
 
 

@@ -201,6 +201,36 @@ _TAMPERINGS = [
     ("UPDATE file_sequence SET last_sequence = 7", "file_sequence_without_gap"),
     ("UPDATE refund SET status = 'decided'", "refund_payable_is_what_waits"),
     ("UPDATE refund SET amount = amount + 1", "returned_receipt_has_a_refund"),
+    (
+        "UPDATE refund SET residue_amount = residue_amount + 1 WHERE card_id IS NOT NULL",
+        "refund_is_computed_from_its_inputs",
+    ),
+    ("UPDATE refund SET reason = 'health' WHERE card_id IS NOT NULL", "refund_is_in_the_chain"),
+    ("DELETE FROM refund WHERE card_id IS NOT NULL", "refund_is_in_the_statement"),
+    (
+        (
+            "INSERT INTO card_entry SELECT"
+            " (jsonb_populate_record(card_entry, '{\"entry_no\": 99}')).*"
+            " FROM card_entry WHERE kind = 'refunded' LIMIT 1"
+        ),
+        "refund_takes_effect_once",
+    ),
+    (
+        "UPDATE refund SET settled_at = NULL WHERE settled_at IS NOT NULL",
+        "rest_follows_the_refund",
+    ),
+    (
+        (
+            "UPDATE transfer SET credit_account_id = (SELECT account_id FROM account WHERE type ="
+            " 'suspense') WHERE kind = 'refund_decided'"
+        ),
+        "refund_moves_to_its_place",
+    ),
+    ("UPDATE card SET status = 'active' WHERE status = 'refunding'", "refunded_card_says_so"),
+    (
+        "UPDATE refund SET status = 'paid' WHERE card_id IS NOT NULL AND amount > 0",
+        "paid_refund_has_its_order",
+    ),
     ("UPDATE checkpoint SET signature = sha256('') || sha256('')", "checkpoint_is_signed"),
 ]
 

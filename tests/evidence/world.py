@@ -1,9 +1,9 @@
 """A small world with a bit of everything: each kind of card, use and refusal, and bank files."""
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from os import urandom
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,10 +12,7 @@ from app import ids
 from app.calendar.current import CurrentCalendar
 from app.calendar.service import load_official_years
 from app.card_products.domain import CardKind
-from app.cards import tables as card_tables
 from app.cards.directory import MerchantRef
-from app.charges import confirming, placing, reversing
-from app.charges import tables as charge_tables
 from app.charges.commands import (
     CancelCharge,
     ConfirmCharge,
@@ -33,11 +30,15 @@ from app.payment_files.domain import FileKind
 from app.payment_files.parts import Parts
 from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
-from app.purchases import funding, selling
-from app.purchases import tables as purchase_tables
 from app.purchases.commands import Holder, OpenPurchase, RecordReceipt, ReturnReceipt
 from app.purchases.domain import CoolingOff, Receipt, ReceiptStatus
-from app.writer.engine import Registry, Writer
+from app.refunds.commands import Echo as Echoed
+from app.refunds.commands import RequestRefund
+from app.refunds.domain import RefundReason
+from app.refunds.errors import RefundChanged
+from app.refunds.quoting import Rules
+from app.registry import REGISTRY
+from app.writer.engine import Writer
 from tests.builder import SEALER, Builder, Shop, unique
 
 _LIMITS = UseLimits(Fen(200_00), Fen(500_00), 900, 3)
@@ -45,21 +46,7 @@ _DAY_SECONDS = 86_400
 
 
 def make_writer(database_url: str) -> Writer:
-    return Writer(
-        database_url,
-        Registry(
-            tables=(*card_tables.TABLES, *purchase_tables.TABLES, *charge_tables.TABLES),
-            indexes=(*card_tables.INDEXES, *purchase_tables.INDEXES, *charge_tables.INDEXES),
-            lookups=(*card_tables.LOOKUPS, *purchase_tables.LOOKUPS, *charge_tables.LOOKUPS),
-            plans=(
-                *selling.PLANS,
-                *funding.PLANS,
-                *placing.PLANS,
-                *confirming.PLANS,
-                *reversing.PLANS,
-            ),
-        ),
-    )
+    return Writer(database_url, REGISTRY)
 
 
 @dataclass(slots=True)
@@ -178,6 +165,28 @@ class World:
     async def reverse(self, charge: Charge) -> Charge:
         return await self._done(ReverseCharge(self.no, None, charge.charge_id, None, "test", 90))
 
+    async def refund(self, card_id: UUID) -> None:
+        """Refund a card to one who changed their mind, as the refusal of no echo shows it."""
+        echo: Echoed | None = None
+        for _ in range(2):
+            command = RequestRefund(
+                self.no,
+                None,
+                ids.new_id(self.no),
+                card_id,
+                self.holder.consumer,
+                RefundReason.CONSUMER_CHOICE,
+                echo,
+                Rules(None, unused_only=False, policy_version=0),
+                None,
+            )
+            try:
+                await self.writer.submit(command)
+            except RefundChanged as changed:
+                shown = cast("dict[str, Any]", changed.members["preview"])
+                as_of = date.fromisoformat(shown["as_of"])
+                echo = Echoed(shown["amount"], shown["residue_amount"], as_of)
+
     async def serve_reversals(self) -> None:
         await self.writer.submit(ServeReversals(self.no))
 
@@ -224,6 +233,12 @@ async def live(world: World) -> None:
     await world.charge(value, Use(amount=Fen(5_00)))  # waits
     await world.charge(count, Use(sessions=1))  # waits
     await world.cancel(await world.charge(value, Use(amount=Fen(7_00))))
+
+    other = replace(world, holder=Holder(uuid4(), "wallet-user-2", "https://wallet.example"))
+    await other.refund(await other.card(CardKind.STORED_VALUE))
+    dear = await other.card(CardKind.STORED_VALUE, bonus_amount=Fen(900_00))
+    await other.use(dear, Use(amount=Fen(600_00)))
+    await other.refund(dear)  # comes to nothing, so that it is finished at once
 
     await world.receipt(12_34)  # stays in suspense
     await world.give_back(await world.receipt(43_21))

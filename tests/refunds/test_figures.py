@@ -132,7 +132,7 @@ def test_a_used_card_comes_back_in_the_cooling_off_period_as_by_the_merchants_fa
 
 def test_three_equal_uses_release_all_and_one_taken_back_leaves_a_third() -> None:
     card = a_card(CardKind.COUNT, paid_amount=100_00, sessions_total=3)
-    released = []
+    released: list[int] = []
     for _ in range(3):
         after = used(card, sessions(1))
         released.append(after.released_amount - card.released_amount)

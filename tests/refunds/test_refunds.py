@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.cards.domain import CardKind
+from app.card_products.domain import CardKind
 from app.cards.errors import CardInRefund
 from app.charges.domain import Use
 from app.ledger.chart import AccountType

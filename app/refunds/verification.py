@@ -1,0 +1,124 @@
+"""Rules of refunds as queries for the rows that break them (DOMAIN §4, TRUST I3)."""
+
+from typing import Final
+
+from app.ledger.verification import Check
+
+_ENACTED: Final = "refund.card_id IS NOT NULL AND refund.decided_at IS NOT NULL"
+
+_REFUND_HAS_A_LINE: Final = Check(
+    "refund_is_in_the_statement",
+    "refund",
+    "A decided refund took its amount from its card in one line, and no other line did.",
+    f"""
+    SELECT coalesce(refund.merchant_no, line.merchant_no),
+           format('refund_id=%s, card_id=%s', coalesce(refund.refund_id, line.subject_id),
+                  coalesce(refund.card_id, line.card_id)),
+           format('a line of %s', coalesce(refund.amount::text, 'nothing')),
+           format('a line of %s', coalesce(line.amount::text, 'nothing'))
+    FROM (SELECT * FROM refund WHERE {_ENACTED}) AS refund
+    FULL JOIN (SELECT * FROM card_entry WHERE kind = 'refunded') AS line
+        ON line.merchant_no = refund.merchant_no AND line.card_id = refund.card_id
+            AND line.subject_id = refund.refund_id
+    WHERE refund.amount IS DISTINCT FROM line.amount
+    """,
+)
+
+_ONE_LINE: Final = Check(
+    "refund_takes_effect_once",
+    "refund",
+    "A refund has one line in its card's statement, and at most one for the rest.",
+    """
+    SELECT merchant_no, format('refund_id=%s', subject_id), format('one line of kind %s', kind),
+           format('%s lines', count(*))
+    FROM card_entry WHERE kind IN ('refunded', 'adjusted')
+    GROUP BY merchant_no, subject_id, kind HAVING count(*) > 1
+    """,
+)
+
+_RESIDUE: Final = Check(
+    "rest_follows_the_refund",
+    "refund",
+    "The rest of the custody goes to the merchant once the refund is paid, and not before.",
+    f"""
+    SELECT refund.merchant_no, format('refund_id=%s', refund.refund_id),
+           format('a rest of %s', CASE WHEN refund.settled_at IS NULL THEN 0
+                  ELSE refund.residue_amount END),
+           format('a rest of %s', coalesce(line.amount, 0))
+    FROM refund
+    LEFT JOIN card_entry AS line
+        ON line.merchant_no = refund.merchant_no AND line.card_id = refund.card_id
+            AND line.subject_id = refund.refund_id AND line.kind = 'adjusted'
+    WHERE {_ENACTED}
+        AND coalesce(line.amount, 0) <> CASE WHEN refund.settled_at IS NULL THEN 0
+            ELSE refund.residue_amount END
+    """,
+)
+
+_MOVES_TO_ITS_PLACE: Final = Check(
+    "refund_moves_to_its_place",
+    "transfer",
+    "What is refunded goes from the card to refund_payable, the rest to merchant_payable.",
+    """
+    SELECT transfer.merchant_no, format('seq=%s', transfer.seq),
+           format('%s of a card''s line', transfer.kind),
+           format('from %s to %s', debit.type, credit.type)
+    FROM transfer
+    LEFT JOIN account AS debit
+        ON debit.merchant_no = transfer.merchant_no
+            AND debit.account_id = transfer.debit_account_id
+    LEFT JOIN account AS credit
+        ON credit.merchant_no = transfer.merchant_no
+            AND credit.account_id = transfer.credit_account_id
+    WHERE transfer.kind IN ('refund_decided', 'refund_adjusted')
+        AND (debit.type, credit.type) IS DISTINCT FROM (
+            'card', CASE transfer.kind WHEN 'refund_decided' THEN 'refund_payable'
+                ELSE 'merchant_payable' END)
+    """,
+)
+
+_CARD_STATUS: Final = Check(
+    "refunded_card_says_so",
+    "card",
+    "A card is refunding from its refund's decision until that is paid, and refunded from then on.",
+    f"""
+    SELECT card.merchant_no, format('card_id=%s', card.card_id),
+           format('status %s', CASE WHEN refunds IS NULL THEN 'of a card without a refund'
+                  WHEN settled THEN 'refunded' ELSE 'refunding' END),
+           format('status %s', card.status)
+    FROM card
+    LEFT JOIN (
+        SELECT merchant_no, card_id, count(*) AS refunds,
+               bool_or(settled_at IS NOT NULL) AS settled
+        FROM refund WHERE {_ENACTED} AND supplements IS NULL GROUP BY merchant_no, card_id
+    ) AS decided USING (merchant_no, card_id)
+    WHERE (card.status IN ('refunding', 'refunded')) <> (refunds IS NOT NULL)
+        OR (refunds IS NOT NULL
+            AND card.status <> CASE WHEN settled THEN 'refunded' ELSE 'refunding' END)
+    """,
+)
+
+_PAID_BY_AN_ORDER: Final = Check(
+    "paid_refund_has_its_order",
+    "refund",
+    "A refund of more than 0 that is paid was paid by an order.",
+    """
+    SELECT refund.merchant_no, format('refund_id=%s', refund.refund_id), 'a paid order',
+           'no paid order'
+    FROM refund
+    WHERE refund.status = 'paid' AND refund.amount > 0 AND refund.card_id IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM payment_order AS orders
+            WHERE orders.merchant_no = refund.merchant_no
+                AND orders.refund_id = refund.refund_id AND orders.status = 'paid')
+    """,
+)
+
+REFUND_CHECKS: Final = (
+    _REFUND_HAS_A_LINE,
+    _ONE_LINE,
+    _RESIDUE,
+    _MOVES_TO_ITS_PLACE,
+    _CARD_STATUS,
+    _PAID_BY_AN_ORDER,
+)
