@@ -29,14 +29,13 @@ from app.charges.tables import (
     CHARGES_BY_KIND,
     CHARGES_BY_REVERSAL,
     VISITS_OF_CARD,
-    VISITS_WAITING,
     WAITING_CHARGES,
 )
 from app.dates import business_date
 from app.ledger.chart import AccountType, account_id
 from app.ledger.posting import Entry, Movement
 from app.money import Fen
-from app.writer.book import ACCOUNT_BY_ID
+from app.writer.book import ACCOUNT_BY_ID, ACCOUNTS
 from app.writer.commands import Decision, Event, Plan
 
 if TYPE_CHECKING:
@@ -121,6 +120,9 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
     served: list[Charge] = []
     needs: Fen | None = None
     for charge in waiting:
+        if not _is_at_hand(charge, book):
+            # Another command named it; it is behind the oldest, and its turn comes.
+            break
         before = _Before(book.next_seq + len(entries), cards, served)
         unused = _unuse(charge, before, book, at)
         if unused.amount > payable:
@@ -152,6 +154,12 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
         entries=entries,
         events=[Event("charge.reversed", charge.charge_id) for charge in served],
     )
+
+
+def _is_at_hand(charge: Charge, book: Book) -> bool:
+    """Say whether the cards of a waiting reversal were loaded with it."""
+    ids = [draw.card_id for draw in charge.read_draws()]
+    return all(book.find(CARDS, id_) and book.find(ACCOUNTS, id_) for id_ in ids)
 
 
 def _unuse(charge: Charge, before: _Before, book: Book, at: datetime) -> Unused:
@@ -238,6 +246,17 @@ def _visits(command: ReverseCharge, book: Book) -> Sequence[Need]:
     return [VISITS_OF_CARD(draw.card_id) for draw in charge.read_draws()]
 
 
+def _visits_waiting(_: ServeReversals, book: Book) -> Sequence[Need]:
+    """Ask, once a card, for the other visits on cards of which a visit waits to be taken back."""
+    visits = [
+        charge
+        for charge in book.group(CHARGES_BY_REVERSAL, ReversalStatus.PENDING)
+        if charge.kind == CardKind.PERIOD
+    ]
+    cards = {draw.card_id for visit in visits for draw in visit.read_draws()}
+    return [VISITS_OF_CARD(card_id) for card_id in sorted(cards)]
+
+
 _PAYABLE: Final = AccountType.MERCHANT_PAYABLE
 
 PLANS: Final[tuple[Plan[Any, Any], ...]] = (
@@ -258,9 +277,9 @@ PLANS: Final[tuple[Plan[Any, Any], ...]] = (
             WAITING_CHARGES(),
             CARDS_WAITING(),
             ACCOUNTS_WAITING(),
-            VISITS_WAITING(),
             ACCOUNT_BY_ID(account_id(command.merchant_no, _PAYABLE)),
         ),
         decide_serve,
+        _visits_waiting,
     ),
 )

@@ -92,13 +92,6 @@ _WAITING: Final = (
     " ORDER BY oldest.reversal_requested_at, oldest.charge_id LIMIT 100) AS waiting ON true"
 )
 _CARDS_WAITING: Final = _WAITING + _CARDS_OF.format(charge="waiting")
-_VISITS_OF: Final = (
-    " JOIN card_entry ON card_entry.merchant_no = need.merchant_no"
-    " AND card_entry.card_id = {card_id} AND card_entry.kind = 'used'"
-    " AND card_entry.visit_day IS NOT NULL"
-    " JOIN charge ON charge.merchant_no = need.merchant_no"
-    " AND charge.charge_id = card_entry.subject_id"
-)
 
 CODE_BY_HASH: Final = Lookup("code_by_hash", CODES, ("bytea",), _CODE)
 CARDS_OF_CODE: Final = Lookup("cards_of_code", CARDS, ("bytea",), _CARDS_OF_CODE)
@@ -153,7 +146,11 @@ VISITS_OF_CARD: Final = Lookup(
     "visits_of_card",
     CHARGES,
     ("uuid",),
-    _VISITS_OF.removeprefix(" ").format(card_id="need.v1"),
+    "JOIN card_entry ON card_entry.merchant_no = need.merchant_no"
+    " AND card_entry.card_id = need.v1 AND card_entry.kind = 'used'"
+    " AND card_entry.visit_day IS NOT NULL"
+    " JOIN charge ON charge.merchant_no = need.merchant_no"
+    " AND charge.charge_id = card_entry.subject_id",
 )
 """All confirmed visits on a card: reversing the last needs the one before it."""
 WAITING_CHARGES: Final = Lookup(
@@ -166,12 +163,6 @@ WAITING_CHARGES: Final = Lookup(
 CARDS_WAITING: Final = Lookup("cards_waiting", CARDS, (), _CARDS_WAITING)
 ACCOUNTS_WAITING: Final = Lookup(
     "accounts_waiting", ACCOUNTS, (), _CARDS_WAITING + _ACCOUNT_OF_CARD
-)
-VISITS_WAITING: Final = Lookup(
-    "visits_waiting",
-    CHARGES,
-    (),
-    f"{_CARDS_WAITING} AND card.kind = 'period'" + _VISITS_OF.format(card_id="card.card_id"),
 )
 
 TABLES: Final[tuple[Table[Any], ...]] = (CHARGES, CODES)
@@ -198,5 +189,4 @@ LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
     WAITING_CHARGES,
     CARDS_WAITING,
     ACCOUNTS_WAITING,
-    VISITS_WAITING,
 )

@@ -194,6 +194,8 @@ class BatchRunner:
         plan = self._plans[type(command)]
         book = opened.books[command.merchant_no]
         await self._load(connection, book, list(plan.needs(command)))
+        if plan.more is not None:
+            await self._load(connection, book, plan.more(command, book))
         at = max(opened.at, book.head.last_at)
         decision: Decision[Any] = plan.decide(command, book, at)
         self._apply(book, decision, at, opened)

@@ -219,6 +219,47 @@ async def test_what_a_waiting_reversal_needs_is_kept_up_to_date(later: Trader) -
     assert await waiting_amount(later, shop) == 0
 
 
+@pytest.mark.parametrize("named_by", ["reference", "confirmation"])
+async def test_a_waiting_reversal_that_another_command_names_is_served_right_or_not_yet(
+    later: Trader, named_by: str
+) -> None:
+    """A credit's look-up is bounded: one behind the bound may be there without its cards."""
+    shop, li, wang, zhang = await later.shop(), a_consumer(), a_consumer(), a_consumer()
+    card_id = await later.card(shop, wang, CardKind.PERIOD)  # 10.00 a day
+    await visits(later, shop, wang, card_id, 1)
+    await days_pass(later, 4)
+    fifth = await later.used(shop, wang, card_id, Use(visit=True), client_reference="fifth")
+    values = [await later.card(shop, one, bonus_amount=Fen(0)) for one in (li, zhang)]
+    codes = await asyncio.gather(*(later.code(shop, li) for _ in range(100)))
+    uses = await asyncio.gather(
+        *(later.done(later.use(shop, Use(amount=Fen(1_00)), code_hash=code)) for code in codes)
+    )
+    await later.paid_out(shop)
+    await asyncio.gather(*(later.reversed(use) for use in uses))
+    assert (await later.reversed(fifth)).reversal_amount == 40_00
+    credit = await later.waiting(shop, values[1], Use(amount=Fen(200_00)))
+
+    named = (
+        later.use(shop, Use(amount=Fen(1)), card_id=values[1], client_reference="fifth")
+        if named_by == "reference"
+        else later.confirming(shop, wang, fifth)
+    )
+    # While the first is in flight, the other two gather into one batch.
+    _, _, credited = await asyncio.gather(
+        later.writer.submit(ServeReversals(shop.merchant_no)),
+        later.done(named),
+        later.done(later.confirming(shop, zhang, credit)),
+        return_exceptions=True,
+    )
+
+    assert getattr(credited, "status", credited) == "confirmed"
+    await later.writer.submit(ServeReversals(shop.merchant_no))
+    assert (await read(later, fifth)).reversal_status == "done"
+    assert (await later.read(card_id)).released_amount == 10_00
+    assert await later.balance(shop, PAYABLE) == 60_00
+    assert await waiting_amount(later, shop) == 0
+
+
 async def test_uses_can_be_reversed_for_ninety_days(later: Trader) -> None:
     shop, li = await later.shop(), a_consumer()
     card_id = await later.card(shop, li)
