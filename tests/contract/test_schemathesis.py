@@ -95,7 +95,9 @@ async def test_the_service_keeps_its_contract(world: World) -> None:
     for operation, statuses in found.statuses.items():
         print(f"{operation:60} {_shown(statuses)}")  # noqa: T201  # the run's report
     assert not found.failures, "\n".join(f"{name}\n{said}" for name, said in found.failures.items())
-    assert {name for name, seen in found.statuses.items() if not seen["2xx"]} == set()
+    # A row that promises none says why; whoever makes it possible changes the row.
+    not_yet = {str(row) for row in ROWS.values() if row.status >= 400}
+    assert {name for name, seen in found.statuses.items() if not seen["2xx"]} == not_yet
     assert set(found.statuses) == {str(row) for row in ROWS.values()}
 
 
