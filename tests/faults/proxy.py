@@ -25,6 +25,7 @@ _CANCEL_REQUEST: Final = 80_877_102
 _READY_FOR_QUERY: Final = b"Z\x00\x00\x00\x05I"
 _CHUNK: Final = 65_536
 _COMMIT_SECONDS_MAX: Final = 10
+_TURN_SECONDS: Final = 0.01
 
 WRITER: Final = "anxin-writer"
 POOL: Final = "anxin"
@@ -83,13 +84,19 @@ class Proxy:
         password = quote(world.postgres.address.passwords[SERVICE])
         return f"postgresql://{SERVICE}:{password}@127.0.0.1:{self.port}/{world.database}"
 
-    def lose(self, losses: Sequence[Loss]) -> None:
+    async def lose(self, losses: Sequence[Loss]) -> None:
         """Lose the next COMMITs of connections that are there now, one each.
 
-        Whoever connects anew to find out what became of a batch is heard.
+        Whoever connects anew to find out what became of a batch is heard. Waits until there
+        are as many connections as there are COMMITs to lose.
         """
+        while len(armed := self._of_losing()) < len(losses):
+            await asyncio.sleep(_TURN_SECONDS)
         self._losses = [*losses]
-        self._armed = {one for one in self.sessions if one.application == self.losing}
+        self._armed = armed
+
+    def _of_losing(self) -> set[_Session]:
+        return {one for one in self.sessions if one.application == self.losing}
 
     def hold(self) -> None:
         """Let nothing through any more, in silence: a black hole."""

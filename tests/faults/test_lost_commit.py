@@ -106,8 +106,8 @@ async def _round(proxy: Proxy, crowd: Crowd, random: Random, losses: list[Loss])
     async with crowd.acting():
         await asyncio.sleep(random.uniform(0.1, 0.4))
         before = len(proxy.lost)
-        proxy.lose(losses)
         async with asyncio.timeout(_LOST_SECONDS_MAX):
+            await proxy.lose(losses)
             while len(proxy.lost) < before + len(losses):
                 await asyncio.sleep(0.01)
         if proxy.refusing:

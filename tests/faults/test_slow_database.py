@@ -27,6 +27,7 @@ _FILES_MORE = 16
 """Sockets of clients that come and go; a leak would be one a call."""
 
 _TURN_SECONDS_MAX = 20
+_TRIES_MAX = 300
 
 _Call = tuple[str, str, str, Body | None]
 """Method, path, credential and body."""
@@ -51,7 +52,7 @@ async def _slow(world: World, proxy: Proxy, crowd: Crowd, random: Random) -> boo
         await asyncio.sleep(random.uniform(0.2, 0.5))
         # A thousandth either way is what the number is for; half of the rounds hurt.
         proxy.delay_seconds = random.choice([0.05, 0.2, 0.5, 1.0, 2.0])
-        landed = await _has_open_batch(world)
+        landed = await _has_open_batch(world, tries=_TRIES_MAX)
         await asyncio.sleep(random.uniform(1, 3))
         proxy.delay_seconds = 0
     return landed
@@ -101,9 +102,8 @@ async def test_a_silent_database_is_said_within_seconds(world: World, start: Sta
 async def _silence(world: World, web: Process, proxy: Proxy, crowd: Crowd, random: Random) -> bool:
     async with crowd.acting():
         await asyncio.sleep(random.uniform(0.2, 0.5))
-        proxy.hold()
         try:
-            landed = await _has_open_batch(world)
+            landed = await _hold_a_batch(world, proxy)
             await asyncio.gather(_everyone_is_told(world, web, crowd.client), _health_is_told(web))
         finally:
             proxy.flow()
@@ -157,9 +157,21 @@ async def _health_is_told(web: Process) -> None:
         http.close()
 
 
-async def _has_open_batch(world: World) -> bool:
+async def _hold_a_batch(world: World, proxy: Proxy) -> bool:
+    """Fall silent while a batch is open; say whether one was."""
+    for _ in range(_TRIES_MAX):
+        proxy.hold()
+        if await _has_open_batch(world, tries=1):
+            return True
+        proxy.flow()
+        await asyncio.sleep(0.01)
+    proxy.hold()
+    return False
+
+
+async def _has_open_batch(world: World, *, tries: int) -> bool:
     async with world.witness() as connection:
-        for _ in range(20):
+        for _ in range(tries):
             if await open_batches(connection, world.database):
                 return True
             await asyncio.sleep(0.01)
