@@ -57,9 +57,10 @@ class Approval:
         """The key under which an executor submits to the writer.
 
         The writer commits by itself. Should this approval's own commit be lost after it, the
-        approval is approved again and finds under this key what the writer did.
+        approval is approved again and finds under this key what the writer did. What the writer
+        refused stays proposed, and may be approved when nothing is against it any more.
         """
-        return RequestKey(self.approval_id, self.approval_id.bytes)
+        return RequestKey(self.approval_id, self.approval_id.bytes, keeps_refusals=False)
 
 
 @dataclass(frozen=True, slots=True)

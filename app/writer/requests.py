@@ -55,6 +55,8 @@ class RequestKey:
 
     request_id: UUID
     fingerprint: bytes
+    keeps_refusals: bool = True
+    """Whether a refusal (409) under it is for good: its caller takes a new key for another try."""
 
     @staticmethod
     def of(*, tenant: str, key: str, fingerprint: bytes) -> RequestKey:

@@ -217,6 +217,26 @@ async def test_only_the_exact_amount_for_an_accepted_open_purchase_is_matched(
     assert refusal.value.code == "purchase_not_awaiting_payment", "it is paid already"
 
 
+async def test_a_match_that_was_refused_can_be_approved_once_nothing_is_against_it(
+    given: Trader,
+) -> None:
+    shop, li = await given.shop(), a_consumer()
+    product = await given.product(shop.merchant)
+    purchase = await given.purchase(shop, product, li, accepted=False)
+    receipt = (await given.paid(shop, purchase)).receipt
+    proposal = await suspense.propose_match(
+        given.db, receipt.receipt_id, purchase.purchase_id, by=PROPOSER, request=a_key()
+    )
+    async with refused(given, shop, "purchase_not_awaiting_payment"):
+        await approve(given, proposal.value.approval_id)
+
+    await given.accepted(purchase, li)
+    approved = await approve(given, proposal.value.approval_id)
+
+    assert approved.result is not None
+    assert approved.result["status"] == "matched"
+
+
 async def test_an_expired_purchase_can_be_matched_by_hand(given: Trader) -> None:
     shop, purchase = await a_sale(given, lifetime_seconds=0)
     receipt = (await given.paid(shop, purchase)).receipt
