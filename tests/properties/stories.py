@@ -129,7 +129,7 @@ class _Told:
 
     stage: Stage
     at: datetime
-    random: Random = field(default_factory=Random)
+    random: Random = field(default_factory=lambda: Random(0))
     ids: int = 0
     codes: list[ConsumerCode] = field(default_factory=list[ConsumerCode])
     purchases: list[OpenPurchase] = field(default_factory=list[OpenPurchase])
@@ -447,28 +447,117 @@ def _small(told: _Told, number: int, **fields: Any) -> PlaceCharge:
 
 
 def _provoked(told: _Told) -> Sequence[Command]:
-    """Ask for what is refused for one reason alone, which luck brings seldom."""
-    number = told.shop()
-    match told.one_of(("code", "product", "reference", "declined", "echo", "late")):
-        case "code":
-            code = _new_code(told, number, 0)
-            return [_small(told, number, code_hash=code, card_id=None) for _ in range(2)]
-        case "product":
-            code = _new_code(told, number, 1)  # who has count cards of two products
-            return [_small(told, number, code_hash=code, card_id=None, use=Use(sessions=1))]
-        case "reference":
-            return [_small(told, number, client_reference="till-1") for _ in range(2)]
-        case "declined":
-            placed = _small(told, number)
-            return [placed, _decline(told, placed)]
-        case "echo":
-            placed = _small(told, number)
-            wrong = _confirm(told, placed)
-            return [placed, replace(wrong, echo=wrong.echo._replace(amount=Fen(2)))]
-        case _:
-            placed = _small(told, number)
-            late = replace(_reverse(told, placed), reversal_days=-1)
-            return [placed, _confirm(told, placed), late]
+    """Bring about what luck brings seldom."""
+    provoke = told.one_of(_PROVOKED)
+    return provoke(told, told.shop())
+
+
+def _code_twice(told: _Told, number: int) -> Sequence[Command]:
+    code = _new_code(told, number, 0)
+    return [_small(told, number, code_hash=code, card_id=None) for _ in range(2)]
+
+
+def _two_products(told: _Told, number: int) -> Sequence[Command]:
+    code = _new_code(told, number, 1)  # who has count cards of two products
+    return [_small(told, number, code_hash=code, card_id=None, use=Use(sessions=1))]
+
+
+def _no_card_of_the_kind(told: _Told, number: int) -> Sequence[Command]:
+    return [_small(told, number, card_id=told.stage.cards[number][-1], use=Use(visit=True))]
+
+
+def _reference_twice(told: _Told, number: int) -> Sequence[Command]:
+    return [_small(told, number, client_reference="till-1") for _ in range(2)]
+
+
+def _key_twice(told: _Told, number: int) -> Sequence[Command]:
+    told.ids += 1
+    key = RequestKey(UUID(int=told.ids), bytes(32))
+    placed = _small(told, number, request=key)
+    return [placed, replace(placed, request=replace(key, fingerprint=b"other" + bytes(27)))]
+
+
+def _declined(told: _Told, number: int) -> Sequence[Command]:
+    placed = _small(told, number)
+    return [placed, _decline(told, placed)]
+
+
+def _cancelled(told: _Told, number: int) -> Sequence[Command]:
+    placed = _small(told, number)
+    return [placed, CancelCharge(placed.merchant_no, told.request(), placed.charge_id, None)]
+
+
+def _wrong_echo(told: _Told, number: int) -> Sequence[Command]:
+    placed = _small(told, number)
+    wrong = _confirm(told, placed)
+    return [placed, replace(wrong, echo=wrong.echo._replace(amount=Fen(2)))]
+
+
+def _too_late(told: _Told, number: int) -> Sequence[Command]:
+    placed = _small(told, number)
+    late = replace(_reverse(told, placed), reversal_days=-1)
+    return [placed, _confirm(told, placed), late]
+
+
+def _paid_out(told: _Told, number: int) -> Sequence[Command]:
+    placed = _small(told, number, use=Use(amount=Fen(3)))
+    gone = PayOut(placed.merchant_no, 0)
+    return [placed, _confirm(told, placed), gone, _reverse(told, placed)]
+
+
+def _given_up(told: _Told, _: int) -> Sequence[Command]:
+    opened = _open(told)
+    return [opened, CancelPurchase(opened.merchant_no, None, opened.purchase_id, None)]
+
+
+def _accepted(told: _Told, number: int) -> Sequence[Command]:
+    sold = told.stage.products[number][0]
+    opened = replace(
+        _open(told),
+        merchant_no=told.stage.shops[number].merchant_no,
+        purchase_id=told.new_id(told.stage.shops[number].merchant_no),
+        product_id=sold.product_id,
+        store_id=told.stage.shops[number].store.store_id,
+        holder=None,
+        accepted_sha256=None,
+    )
+    told.purchases[-1] = opened
+    holder = holder_of(told.one_of(told.stage.consumers))
+    no, sha256 = opened.merchant_no, sold.contract.sha256
+    return [opened, AcceptPurchase(no, told.request(), opened.purchase_id, holder, sha256)]
+
+
+def _visit(told: _Told, number: int) -> Sequence[Command]:
+    card_id = told.stage.cards[number][3]  # for five days
+    return [_small(told, number, card_id=card_id, use=Use(visit=True))]
+
+
+def _said_otherwise(told: _Told, _: int) -> Sequence[Command]:
+    _open(told)
+    said = _receipt(told, of_last=True)
+    receipt = said.receipt
+    other = receipt._replace(
+        receipt_id=told.new_id(said.merchant_no), amount=Fen(receipt.amount + 1)
+    )
+    return [said, replace(said, request=None, receipt=other)]
+
+
+_PROVOKED: Final[Sequence[Callable[[_Told, int], Sequence[Command]]]] = (
+    _code_twice,
+    _two_products,
+    _no_card_of_the_kind,
+    _reference_twice,
+    _key_twice,
+    _declined,
+    _cancelled,
+    _wrong_echo,
+    _too_late,
+    _paid_out,
+    _given_up,
+    _accepted,
+    _visit,
+    _said_otherwise,
+)
 
 
 def _confirm(told: _Told, charge: PlaceCharge | None = None) -> ConfirmCharge:
@@ -544,7 +633,7 @@ _STEPS: Final[Sequence[Callable[[_Told], Command | Sequence[Command]]]] = (
     *(_receipt, _receipt, _match, _match, _return),
     *(_place,) * 8,
     *(_used,) * 6,
-    *(_provoked,) * 6,
+    *(_provoked,) * 12,
     *(_confirm,) * 3,
     *(_crowd, _decline, _decline, _cancel_charge, _cancel_charge, _cancel_charge),
     *(_reverse,) * 3,
@@ -558,6 +647,23 @@ def _step(told: _Told) -> Sequence[Command]:
         return [*_sale(told), *_used(told)]
     made = told.one_of(_STEPS)(told)
     return made if isinstance(made, Sequence) else (made,)
+
+
+def overture(stage: Stage) -> Story:
+    """Tell a story in which everything happens that can be brought about."""
+    told = _Told(stage, stage.begins_at)
+    moments: list[Moment] = []
+    for number, passed in enumerate((900, 5 * _DAY, 0)):
+        commands: list[Command] = [*_sale(told), *_used(told)]
+        for provoke in _PROVOKED:
+            for seed in range(4):
+                told.random = Random(f"{number}/{provoke.__name__}/{seed}")
+                commands += provoke(told, seed % len(stage.shops))
+        for step in (_expire, _return, _return, _match, _accept, _place, _receipt) * 4:
+            commands.append(step(told))
+        moments.append(Moment(told.at, commands, [7, 30, 31]))
+        told.at += timedelta(seconds=passed)
+    return Story(told.codes, moments)
 
 
 @st.composite
@@ -578,6 +684,6 @@ def stories(draw: Callable[..., Any], stage: Stage, *, moments_max: int, steps_m
             told.commands += made
         cuts = draw(st.lists(st.integers(1, len(commands)), max_size=4))
         moments.append(Moment(told.at, commands, sorted(set(cuts))))
-        passed = (1, 1, 60, 60, 899, 900, _DAY, _DAY, 2 * _DAY, 91 * _DAY)
+        passed = (1, 60, 60, 899, 900, _DAY, 2 * _DAY, 5 * _DAY, 91 * _DAY)
         told.at += timedelta(seconds=draw(st.sampled_from(passed)))
     return Story(told.codes, moments)

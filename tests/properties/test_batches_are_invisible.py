@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, example, given, note, settings
 
 from app.card_products.domain import CardKind, CardProduct
 from app.charges.domain import Charge
 from app.charges.tables import ConsumerCode
+from app.dates import SHANGHAI, business_date
 from app.db.engine import Database
 from app.db.rows import insert_sql, transposed
 from app.errors import DomainError
@@ -32,7 +33,7 @@ from app.writer.requests import StoredRequest
 from tests.builder import BOOK_TABLES, Trader, a_consumer, writing
 from tests.cluster import Cluster, DatabaseUrls
 from tests.properties.profile import EXAMPLES, PHASES
-from tests.properties.stories import PAY_OUT, Stage, Story, stories
+from tests.properties.stories import PAY_OUT, Stage, Story, overture, stories
 
 # Time is a parameter here: the database's own clock reads what the test set.
 _CLOCK: Final = """
@@ -243,7 +244,8 @@ async def _set_up(given: Trader) -> Stage:
             ]
         )
         other_stores.append((await given.store(shop.merchant)).store_id)
-    noon = datetime.combine((await given.now()).date() + timedelta(days=1), time(4), UTC)
+    tomorrow = business_date(await given.now()) + timedelta(days=1)
+    noon = datetime.combine(tomorrow, time(12), SHANGHAI)
     holders = [[holder for holder, numbers in enumerate(_HELD) for _ in numbers]] * len(shops)
     return Stage(shops, other_stores, products, consumers, cards, holders, noon)
 
@@ -281,6 +283,7 @@ def test_a_batch_gives_what_its_commands_one_by_one_would_give(cluster: Cluster)
             suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
             phases=PHASES,
         )
+        @example(overture(theatre.stage))
         @given(stories(theatre.stage, moments_max=6, steps_max=14))
         def plays_the_same(story: Story) -> None:
             note(repr(story))
