@@ -233,6 +233,10 @@ class Writer:
     async def _batch(self, lane: Lane, jobs: list[Job]) -> Sequence[Job]:
         """Run a batch to its end; give the jobs whose books another process had."""
         started = perf_counter()
+        # Whose caller was told that the outcome is unknown, and waits no longer, is not begun.
+        jobs = [job for job in jobs if not job.future.done()]
+        if not jobs:
+            return ()
         wait = any(job.skips >= SKIPS_MAX for job in jobs)
         if wait:
             # Wait for one long-skipped book alone, so that no lock is held meanwhile.

@@ -243,6 +243,34 @@ async def test_a_book_that_is_held_elsewhere_does_not_hold_up_the_others(given: 
     assert (await waits).status == "pending_confirmation"
 
 
+async def test_what_nobody_waits_for_any_more_is_not_begun(
+    given: Trader, database_url: str
+) -> None:
+    held, free = await given.shop(), await given.shop()
+    li = a_consumer()
+    at_held, at_free = await given.card(held, li), await given.card(free, li)
+    writer = Writer(database_url, REGISTRY, limits=WriterLimits(lanes=1, timeout_seconds=0.5))
+    await writer.start()
+    trader = replace(given, writer=writer)
+    before = await given.rows(free)
+
+    async with given.db.transaction() as tx:
+        await tx.value(
+            "SELECT seq FROM book WHERE merchant_no = :no FOR NO KEY UPDATE", no=held.merchant_no
+        )
+        busy = asyncio.create_task(trader.waiting(held, at_held, Use(amount=Fen(1_00))))
+        await asyncio.sleep(0.2)  # The only lane waits for the held book now.
+        with pytest.raises(DatabaseUnavailable):
+            await trader.waiting(free, at_free, Use(amount=Fen(1_00)))
+    with pytest.raises(DatabaseUnavailable):
+        await busy
+    while writer.queued:  # noqa: ASYNC110  # an empty queue is nothing that the engine tells
+        await asyncio.sleep(0.01)
+    await writer.stop()
+
+    assert await given.rows(free) == before
+
+
 async def test_a_broken_connection_is_made_anew_and_nothing_is_lost_or_doubled(
     given: Trader, database_url: str
 ) -> None:
