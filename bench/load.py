@@ -7,18 +7,16 @@ service does, and its own CPU time is reported.
 
 import asyncio
 import contextlib
-import json
 from array import array
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from multiprocessing.connection import Connection
 from time import perf_counter, process_time
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import uvloop
 
-from bench.money import may_release
+from bench.answers import CHECKS, CREATED, Answer, Check, Exchange, Kind
 
 _HOST: Final = "127.0.0.1"
 _CONNECTIONS_MAX: Final = 1_024
@@ -27,26 +25,6 @@ _DRAIN_SECONDS: Final = 10
 _WRONG_KEPT: Final = 3
 _LENGTH: Final = b"content-length: "
 _HEAD_END: Final = b"\r\n\r\n"
-
-
-class Kind(StrEnum):
-    """What is sent, and so what a right answer is."""
-
-    USE = "use"
-    TWO_STEPS = "two_steps"
-    BATCH = "batch"
-    MINT = "mint"
-    READ = "read"
-    EMPTY = "empty"
-
-
-class Exchange(NamedTuple):
-    """One unit of load: a request, for two steps with the second around the charge's id."""
-
-    request: bytes
-    amounts: tuple[int, ...] = ()
-    before_id: bytes = b""
-    after_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +75,6 @@ def run_timed(main: Coroutine[Any, Any, None]) -> None:
     uvloop.run(main)
 
 
-class _Answer(NamedTuple):
-    status: int
-    body: bytes
-
-
-class _Confirmed(NamedTuple):
-    """What a right answer says."""
-
-    units: int
-    released_amount: int
-
-
-_Check = Callable[[_Answer, Exchange], _Confirmed | None]
-
-
 class _Run:
     """What all connections share."""
 
@@ -120,7 +83,7 @@ class _Run:
         self.pipe = pipe
         self.counted = Counted()
         self.exchanges: Iterator[Exchange] = iter(load.exchanges)
-        self.check: _Check = _CHECKS[load.kind]
+        self.check: Check = CHECKS[load.kind]
         self.timing = False
         self.stopping = False
         self.open = 0
@@ -157,7 +120,7 @@ class _Run:
             self.counted.sent += 1
         return exchange
 
-    def answered(self, answer: _Answer, exchange: Exchange, started: float) -> None:
+    def answered(self, answer: Answer, exchange: Exchange, started: float) -> None:
         counted = self.counted
         confirmed = self.check(answer, exchange)
         if confirmed is None:
@@ -171,7 +134,7 @@ class _Run:
         if self.load.kind is Kind.MINT:
             counted.made.append(_text_field(answer.body, b'"code":"'))
 
-    def refused(self, answer: _Answer) -> None:
+    def refused(self, answer: Answer) -> None:
         counted = self.counted
         counted.wrong += 1
         if len(counted.examples) < _WRONG_KEPT:
@@ -197,7 +160,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         run = self._run
         if self._exchange is not None:
-            run.refused(_Answer(0, f"connection lost: {exc!r}".encode()))
+            run.refused(Answer(0, f"connection lost: {exc!r}".encode()))
         run.open -= 1
         if run.open == 0:
             run.idle.set()
@@ -227,13 +190,13 @@ class _Connection(asyncio.Protocol):
             self._buffer = data
             return
         self._buffer, self._wanted = b"", 0
-        self._answered(_Answer(int(data[9:12]), data[data.find(_HEAD_END) + 4 :]))
+        self._answered(Answer(int(data[9:12]), data[data.find(_HEAD_END) + 4 :]))
 
-    def _answered(self, answer: _Answer) -> None:
+    def _answered(self, answer: Answer) -> None:
         exchange = self._exchange
         assert exchange is not None, "an answer follows a request"
         if exchange.before_id and not self._second:
-            if answer.status == _CREATED and b'"status":"pending_confirmation"' in answer.body:
+            if answer.status == CREATED and b'"status":"pending_confirmation"' in answer.body:
                 self._second = True
                 assert self._transport is not None
                 id_ = _text_field(answer.body, b'"id":"').encode()
@@ -262,12 +225,6 @@ async def _send_all(load: Load, pipe: Connection) -> None:
     pipe.send(run.counted)
 
 
-_OK: Final = 200
-_CREATED: Final = 201
-_CONFIRMED: Final = b'"status":"confirmed"'
-_RELEASED: Final = b'"release_amount":'
-
-
 def _length_in(head: bytes) -> int:
     at = head.lower().find(_LENGTH)
     if at < 0:
@@ -279,45 +236,3 @@ def _length_in(head: bytes) -> int:
 def _text_field(body: bytes, name: bytes) -> str:
     at = body.find(name) + len(name)
     return body[at : body.find(b'"', at)].decode()
-
-
-def _one_use(answer: _Answer, exchange: Exchange, status: int) -> _Confirmed | None:
-    body = answer.body
-    if answer.status != status or _CONFIRMED not in body:
-        return None
-    at = body.find(_RELEASED) + len(_RELEASED)
-    released = body[at : body.find(b",", at)]
-    if not released.isdigit() or not may_release(exchange.amounts[0], int(released)):
-        return None
-    return _Confirmed(1, int(released))
-
-
-def _check_batch(answer: _Answer, exchange: Exchange) -> _Confirmed | None:
-    if answer.status != _OK:
-        return None
-    verdicts = json.loads(answer.body)["data"]
-    charges = [verdict["charge"] for verdict in verdicts if verdict["status"] == _CREATED]
-    right = [
-        charge["release_amount"]
-        for charge, amount in zip(charges, exchange.amounts, strict=False)
-        if charge["status"] == "confirmed"
-        and charge["amount"] == amount
-        and may_release(amount, charge["release_amount"])
-    ]
-    if len(right) != len(exchange.amounts):
-        return None
-    return _Confirmed(len(right), sum(right))
-
-
-def _status_is(status: int) -> _Check:
-    return lambda answer, _: _Confirmed(1, 0) if answer.status == status else None
-
-
-_CHECKS: Final[dict[Kind, _Check]] = {
-    Kind.USE: lambda answer, exchange: _one_use(answer, exchange, _CREATED),
-    Kind.TWO_STEPS: lambda answer, exchange: _one_use(answer, exchange, _OK),
-    Kind.BATCH: _check_batch,
-    Kind.MINT: _status_is(_CREATED),
-    Kind.READ: _status_is(_OK),
-    Kind.EMPTY: _status_is(_OK),
-}

@@ -8,7 +8,8 @@ import asyncpg
 
 from app.access.tokens import LocalIssuer
 from bench import traffic as make
-from bench.load import Counted, Exchange, Kind, Load, run_load
+from bench.answers import Exchange, Kind
+from bench.load import Counted, Load, run_load
 from bench.machine import Probe
 from bench.measuring import Measured, Work, measure
 from bench.processes import Server

@@ -17,7 +17,7 @@ from app.charges.service import code_hash
 from app.charges.tables import ConsumerCode
 from app.ids import Prefix, to_text
 from app.settings import SANDBOX_ISSUER
-from bench.load import Exchange
+from bench.answers import Exchange
 from bench.money import AMOUNT_MAX, AMOUNT_MIN
 from bench.seeding import Till
 
