@@ -188,10 +188,12 @@ async def test_only_the_exact_amount_for_an_accepted_open_purchase_is_matched(
     shop, purchase, receipt = await in_suspense(given)
     product = await given.product(shop.merchant)
     dearer = await given.product(shop.merchant, price_amount=Fen(500_01))
+    cheaper = await given.product(shop.merchant, price_amount=Fen(499_99))
     li = a_consumer()
     wrong = [
         await given.purchase(shop, product, li, accepted=False),
         await given.purchase(shop, dearer, li),
+        await given.purchase(shop, cheaper, li),
         await given.cancelled(await given.purchase(shop, product, li)),
     ]
     for other in wrong:
