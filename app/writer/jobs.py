@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.errors import DatabaseUnavailable
+
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Mapping, Sequence
@@ -33,6 +35,10 @@ class Job:
         """Give the caller the outcome, if it still waits."""
         if not self.future.done():
             self.future.set_result(outcome)
+
+    def give_up(self) -> None:
+        """Tell the caller that the outcome is unknown, if it still waits."""
+        self.fail(DatabaseUnavailable())
 
     def fail(self, error: BaseException) -> None:
         """Give the caller an error, if it still waits."""
