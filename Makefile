@@ -88,7 +88,6 @@ faults: $(STAMP)
 
 soak: $(STAMP)
 	PROPERTY_EXAMPLES=3000 $(BIN)/pytest tests/properties
-	$(BIN)/python -m bench.soak
 
 # The locks hold hashes and no addresses: any index that serves the same bytes will do.
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
