@@ -157,7 +157,7 @@ async def open_services(
             serve_reversals=serving(writer),
             executors=executors(policies, till),
         )
-        await _refuse_sandbox_keys(settings, db)
+        await _refuse_sandbox(settings, db)
         await signer.publish(db)
         await calendar_service.load_official_years(db, provisional=settings.is_sandbox)
         await writer.start()
@@ -288,9 +288,11 @@ def _tokens(settings: Settings) -> TokenVerifier:
     return TokenVerifier((*settings.issuers, *local))
 
 
-async def _refuse_sandbox_keys(settings: Settings, db: Database) -> None:
+async def _refuse_sandbox(settings: Settings, db: Database) -> None:
     if settings.is_sandbox:
         return
     async with db.snapshot() as tx:
         if await access_queries.exists_sandbox_key(tx):
             raise StartRefused("Production refuses the sandbox's API keys; revoke them first.")
+        if await tx.value("SELECT EXISTS (SELECT FROM sandbox_clock WHERE offset_seconds > 0)"):
+            raise StartRefused("Production refuses a database whose clock a sandbox has moved.")

@@ -9,6 +9,10 @@ from sqlalchemy.exc import DBAPIError
 _RETRYABLE: Final = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock not available: nothing was done, try again."""
 
+_TIMED_OUT: Final = "57014"
+_READ_ONLY: Final = "25006"
+"""What a primary answers that a failover made a standby; a new connection finds the other."""
+
 _GONE_CLASSES: Final = frozenset({"08", "53", "57", "58"})
 """Connection, resources, operator intervention (shutdown, crash recovery), system error."""
 
@@ -28,7 +32,16 @@ class Diagnosis:
     @property
     def unavailable(self) -> bool:
         """The database cannot be reached or does not serve just now."""
-        return self.sqlstate is None or self.sqlstate[:2] in _GONE_CLASSES
+        return (
+            self.sqlstate is None
+            or self.sqlstate[:2] in _GONE_CLASSES
+            or self.sqlstate == _READ_ONLY
+        )
+
+    @property
+    def timed_out(self) -> bool:
+        """A statement took too long: of many commands, perhaps one is to blame."""
+        return self.sqlstate == _TIMED_OUT
 
 
 def diagnose(error: BaseException) -> Diagnosis | None:

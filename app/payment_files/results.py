@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from app import ids
-from app.db.engine import Transaction
+from app.db.engine import BULK_PATIENCE_SECONDS, Transaction
 from app.db.rows import Json
 from app.ids import Prefix, merchant_no_of
 from app.ledger.books import LockedBook, locked_books
@@ -69,7 +69,7 @@ async def report_results(
         NotFound: The file is another bank's, or there is none.
         OrderNotInFile: A line names an order of another file; nothing was applied.
     """
-    async with parts.db.transaction() as tx:
+    async with parts.db.transaction(patience_seconds=BULK_PATIENCE_SECONDS) as tx:
         stored = await claim(tx, ids.PLATFORM_NO, request)
         if stored is None:
             report_id = await _store(tx, bank, file_id, results)

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 
 from app import ids
-from app.db.engine import Database
+from app.db.engine import BULK_PATIENCE_SECONDS, Database
 from app.db.sealing import Sealer
 from app.errors import NotFound
 from app.ledger.books import locked_books
@@ -83,7 +83,7 @@ async def hand_out(db: Database, sealer: Sealer, bank: str, file_id: UUID) -> Co
         FileChanged: Its rows no longer give the signed bytes; nothing was handed out.
         NotFound: It is another bank's, or cancelled, or there is none.
     """
-    async with db.transaction() as tx:
+    async with db.transaction(patience_seconds=BULK_PATIENCE_SECONDS) as tx:
         file = await queries.require_bank_file(tx, bank, file_id, lock=True)
         _require_not_cancelled(file)
         content = await content_of(tx, sealer, file)

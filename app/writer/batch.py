@@ -173,7 +173,8 @@ class BatchRunner:
                 await (await lane.connection()).execute("ROLLBACK")
             except _DRIVER_ERRORS:
                 lane.abandon()
-        raise BatchFailed(retryable=diagnosis.retryable or diagnosis.unavailable) from error
+        again = diagnosis.retryable or diagnosis.unavailable
+        raise BatchFailed(retryable=again, isolate=diagnosis.timed_out) from error
 
     async def _open(
         self, connection: asyncpg.Connection, jobs: Sequence[Job], *, wait: bool

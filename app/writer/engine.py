@@ -128,6 +128,9 @@ class Writer:
         self._arrived.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        # What a lane gave back while it ended.
+        for job in self._queue.drop_all():
+            job.fail(Overloaded())
 
     async def submit(self, command: Command) -> Outcome[Any]:
         """Carry out a command; returns after its commit.
@@ -229,9 +232,10 @@ class Writer:
 
     async def _failed(self, lane: Lane, jobs: Sequence[Job], failed: BatchFailed) -> Sequence[Job]:
         """Try again what may succeed on another try; else find the one command that cannot."""
-        if failed.retryable:
+        alone = len(jobs) == 1
+        if failed.retryable and (alone or not failed.isolate):
             return await self._again(jobs)
-        if len(jobs) > 1:
+        if not alone:
             # One poisoned command must not fail the others: each alone, in their order.
             return [job for one in jobs for job in await self._batch(lane, [one])]
         log.error("command.failed", command=jobs[0].name, exc_info=failed.__cause__)
