@@ -149,6 +149,9 @@ async def reject(
         if approval.status is ApprovalStatus.REJECTED:
             return Answered(approval, replayed=stored is not None)
         _require_open(approval)
+        if await queries.was_executed(tx, approval.request_key.request_id):
+            # Its approval was lost after the writer had committed; approving again completes it.
+            raise ApprovalDecided(ApprovalStatus.APPROVED)
         await _decide(tx, approval, ApprovalStatus.REJECTED, person_id, None)
         await _keep(tx, request, approval)
         decided = await _lock(tx, approval_id)

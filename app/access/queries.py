@@ -242,3 +242,24 @@ async def decide_approval(
 
 def _array(values: Sequence[object] | None) -> list[object] | None:
     return None if values is None else [v if isinstance(v, UUID) else str(v) for v in values]
+
+
+async def was_executed(tx: Transaction, request_id: UUID) -> bool:
+    """Say whether the writer, in any merchant's book, did what an approval asked for.
+
+    One probe a merchant: a rejection is rare, and its proposal may be about anything.
+    """
+    found = await tx.value(
+        """
+        SELECT EXISTS (
+            SELECT FROM merchant CROSS JOIN LATERAL (
+                SELECT FROM stored_request
+                WHERE stored_request.merchant_no = merchant.merchant_no
+                  AND stored_request.request_id = :id
+                OFFSET 0
+            ) AS done
+        )
+        """,
+        id=request_id,
+    )
+    return bool(found)

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from app.access import approvals
-from app.access.approvals import Approval
+from app.access.approvals import Approval, ApprovalStatus
+from app.access.errors import ApprovalDecided
 from app.errors import DomainError
-from app.ids import Prefix, parse
+from app.ids import Prefix, new_id, parse
 from app.ledger.chart import AccountType
 from app.money import Fen
 from app.purchases import suspense
+from app.purchases.commands import ReturnReceipt
 from app.purchases.domain import Purchase, Receipt
 from app.purchases.receiving import Payer
 from tests.builder import APPROVER, PROPOSER, Shop, Trader, a_consumer, a_key
@@ -285,6 +287,32 @@ async def test_two_persons_return_money_to_its_payer_once(given: Trader) -> None
     with pytest.raises(DomainError) as refusal:
         await suspense.propose_return(given.db, receipt.receipt_id, by=PROPOSER, request=a_key())
     assert refusal.value.code == "receipt_not_in_suspense"
+
+
+async def test_what_was_done_cannot_be_rejected_though_its_approval_was_lost(
+    given: Trader,
+) -> None:
+    shop, _, receipt = await in_suspense(given)
+    proposal = await suspense.propose_return(
+        given.db, receipt.receipt_id, by=PROPOSER, request=a_key()
+    )
+    approval_id = proposal.value.approval_id
+    # The writer commits by itself; the approval's own commit is what got lost.
+    await given.writer.submit(
+        ReturnReceipt(
+            shop.merchant_no,
+            proposal.value.request_key,
+            receipt.receipt_id,
+            new_id(shop.merchant_no),
+        )
+    )
+
+    with pytest.raises(ApprovalDecided):
+        await approvals.reject(given.db, approval_id, person_id=PROPOSER, request=a_key())
+    completed = await approve(given, approval_id)
+
+    assert completed.status is ApprovalStatus.APPROVED
+    assert await given.balance(shop, AccountType.REFUND_PAYABLE) == 500_00
 
 
 async def test_what_nobody_matched_in_time_goes_back_by_itself(given: Trader) -> None:
