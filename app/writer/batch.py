@@ -173,8 +173,7 @@ class BatchRunner:
                 await (await lane.connection()).execute("ROLLBACK")
             except _DRIVER_ERRORS:
                 lane.abandon()
-        again = diagnosis.retryable or diagnosis.unavailable
-        raise BatchFailed(retryable=again, isolate=diagnosis.timed_out) from error
+        raise BatchFailed(retryable=diagnosis.retryable or diagnosis.unavailable) from error
 
     async def _open(
         self, connection: asyncpg.Connection, jobs: Sequence[Job], *, wait: bool

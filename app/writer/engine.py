@@ -232,10 +232,9 @@ class Writer:
 
     async def _failed(self, lane: Lane, jobs: Sequence[Job], failed: BatchFailed) -> Sequence[Job]:
         """Try again what may succeed on another try; else find the one command that cannot."""
-        alone = len(jobs) == 1
-        if failed.retryable and (alone or not failed.isolate):
+        if failed.retryable:
             return await self._again(jobs)
-        if not alone:
+        if len(jobs) > 1:
             # One poisoned command must not fail the others: each alone, in their order.
             return [job for one in jobs for job in await self._batch(lane, [one])]
         log.error("command.failed", command=jobs[0].name, exc_info=failed.__cause__)

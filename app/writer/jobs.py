@@ -60,15 +60,11 @@ class BatchDone:
 
 
 class BatchFailed(Exception):
-    """A batch did nothing. `retryable` where the same may succeed on another try.
+    """A batch did nothing. `retryable` where the same may succeed on another try."""
 
-    `isolate` where one of many commands may be to blame, so each is tried alone.
-    """
-
-    def __init__(self, *, retryable: bool, isolate: bool = False) -> None:
+    def __init__(self, *, retryable: bool) -> None:
         super().__init__("the batch was not committed")
         self.retryable = retryable
-        self.isolate = isolate
 
 
 class BatchUnknown(Exception):

@@ -243,6 +243,27 @@ async def test_a_book_that_is_held_elsewhere_does_not_hold_up_the_others(given: 
     assert (await waits).status == "pending_confirmation"
 
 
+async def test_what_a_lane_gives_back_while_the_writer_stops_is_answered(
+    given: Trader, database_url: str
+) -> None:
+    shop, li = await given.shop(), a_consumer()
+    card_id = await given.card(shop, li)
+    writer = Writer(database_url, REGISTRY, limits=WriterLimits(lanes=1, timeout_seconds=60))
+    await writer.start()
+    trader = replace(given, writer=writer)
+
+    async with given.db.transaction() as tx:
+        await tx.value(
+            "SELECT seq FROM book WHERE merchant_no = :no FOR NO KEY UPDATE", no=shop.merchant_no
+        )
+        waits = asyncio.create_task(trader.waiting(shop, card_id, Use(amount=Fen(1_00))))
+        await asyncio.sleep(0.2)
+        await writer.stop()
+
+    with pytest.raises(Overloaded):
+        await asyncio.wait_for(waits, timeout=5)
+
+
 async def test_what_nobody_waits_for_any_more_is_not_begun(
     given: Trader, database_url: str
 ) -> None:
