@@ -85,15 +85,16 @@ class Proxy:
         return f"postgresql://{SERVICE}:{password}@127.0.0.1:{self.port}/{world.database}"
 
     async def lose(self, losses: Sequence[Loss]) -> None:
-        """Lose the next COMMITs of connections that are there now, one each.
+        """Lose the next COMMITs, one a connection.
 
-        Whoever connects anew to find out what became of a batch is heard. Waits until there
-        are as many connections as there are COMMITs to lose.
+        The writer's are lost by connections that are there now: who connects anew to find out what
+        became of a batch is heard. So this waits until there are as many as COMMITs to lose. A
+        pool ends connections that it does not need, and any of its later ones may lose a COMMIT.
         """
-        while len(armed := self._of_losing()) < len(losses):
+        while self.losing == WRITER and len(self._of_losing()) < len(losses):
             await asyncio.sleep(_TURN_SECONDS)
+        self._armed = self._of_losing()
         self._losses = [*losses]
-        self._armed = armed
 
     def _of_losing(self) -> set[_Session]:
         return {one for one in self.sessions if one.application == self.losing}
@@ -165,10 +166,15 @@ class Proxy:
         while True:
             head = await reader.readexactly(5)
             message = head + await reader.readexactly(struct.unpack("!i", head[1:])[0] - 4)
-            if self._losses and session in self._armed and _is_commit(message):
+            if self._loses(session) and _is_commit(message):
                 await self._lose(session, message)
                 return
             await self._pass(session.server[1], message)
+
+    def _loses(self, session: _Session) -> bool:
+        if not self._losses or session.application != self.losing:
+            return False
+        return self.losing == POOL or session in self._armed
 
     async def _to_client(self, session: _Session) -> None:
         while chunk := await session.server[0].read(_CHUNK):
