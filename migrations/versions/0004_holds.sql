@@ -1,0 +1,2 @@
+-- Holds on cards, payables and custody accounts.
+SELECT 1;

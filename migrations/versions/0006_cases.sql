@@ -1,0 +1,2 @@
+-- Cases that people judge, and disputes of uses.
+SELECT 1;

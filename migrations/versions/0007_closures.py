@@ -1,0 +1,15 @@
+"""The closing of a merchant: every card refunded once."""
+
+from pathlib import Path
+
+from alembic import op
+
+from app.db.migrating import run_script
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Run the script beside this file."""
+    run_script(op.get_bind(), Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))

