@@ -35,6 +35,7 @@ class Prefix(StrEnum):
     CONFIRMATION = "con"
     CONSUMER = "cus"
     FILE = "file"
+    HOLD = "hold"
     KEY = "key"
     MERCHANT = "mch"
     ORDER = "ord"

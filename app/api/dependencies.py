@@ -79,6 +79,14 @@ async def regulator_of(request: Request) -> RegulatorPrincipal:
     return await _require(request, RegulatorPrincipal)
 
 
+async def authority_of(request: Request) -> OperatorPrincipal | RegulatorPrincipal:
+    """Supply the caller, who may hold and close: a person of the platform, or a regulator."""
+    principal = await authenticate(request.scope, call_of(request))
+    if not isinstance(principal, OperatorPrincipal | RegulatorPrincipal):
+        raise Forbidden
+    return principal
+
+
 async def wallet_of(request: Request) -> WalletPrincipal:
     """Supply the caller, a wallet's backend."""
     return await _require(request, WalletPrincipal)
@@ -120,6 +128,7 @@ OperatorDep = Annotated[OperatorPrincipal, Depends(operator_of)]
 MerchantDep = Annotated[MerchantPrincipal, Depends(merchant_of)]
 BankDep = Annotated[BankPrincipal, Depends(bank_of)]
 RegulatorDep = Annotated[RegulatorPrincipal, Depends(regulator_of)]
+AuthorityDep = Annotated[OperatorPrincipal | RegulatorPrincipal, Depends(authority_of)]
 WalletDep = Annotated[WalletPrincipal, Depends(wallet_of)]
 ConsumerDep = Annotated[ConsumerPrincipal, Depends(consumer_of)]
 
@@ -133,6 +142,7 @@ AUTHENTICATING: Final = frozenset(
         merchant_of,
         bank_of,
         regulator_of,
+        authority_of,
         wallet_of,
         consumer_of,
         request_key_of,

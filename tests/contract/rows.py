@@ -39,6 +39,8 @@ class Row:
     """What a key of the merchant's other store gets; None where it is served like any."""
     keyed: bool = True
     """Whether a POST needs an idempotency key."""
+    also: Role | None = None
+    """Another role that may make the call; what it reaches is tested with the capability."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -146,7 +146,7 @@ async def _strangers(world: World, refused: Refused, row: Row) -> Mapping[str, t
         return {}
     found = {name: (who, 401) for name, who in {**refused.keys, **refused.tokens}.items()}
     for role, who in _every_role(world).items():
-        if role is not row.role:
+        if role not in {row.role, row.also}:
             found[f"a {role}"] = who, 403
     if row.role is not Role.CONSUMER and row.method != "GET":
         reader = await world.key(row.role, scopes=("read",), **_narrowings(world)[row.role])
