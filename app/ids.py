@@ -34,6 +34,7 @@ class Prefix(StrEnum):
     CHARGE = "chg"
     CONFIRMATION = "con"
     CONSUMER = "cus"
+    DISPUTE = "disp"
     FILE = "file"
     HOLD = "hold"
     KEY = "key"

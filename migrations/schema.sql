@@ -263,6 +263,56 @@ CREATE VIEW public.card_sale AS
      JOIN public.card_entry funded ON (((funded.merchant_no = card.merchant_no) AND (funded.card_id = card.card_id) AND (funded.entry_no = 1))))
      JOIN public.receipt ON (((receipt.merchant_no = card.merchant_no) AND (receipt.receipt_id = funded.subject_id))));
 
+CREATE TABLE public.case_file (
+    merchant_no integer NOT NULL,
+    case_id uuid NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL,
+    consumer uuid NOT NULL,
+    card_id uuid,
+    charge_id uuid,
+    refund_id uuid,
+    reason text NOT NULL,
+    salt bytea,
+    text bytea,
+    text_commitment bytea,
+    answer_due_on date,
+    answer_agree boolean,
+    answer_text bytea,
+    answer_text_commitment bytea,
+    answered_at timestamp with time zone,
+    answered_by text,
+    decision text,
+    decision_reason bytea,
+    decision_reason_commitment bytea,
+    used_amount bigint,
+    decided_at timestamp with time zone,
+    decided_by text,
+    approval_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT case_agreed_by_the_merchant CHECK (((NOT (decided_by IS DISTINCT FROM 'merchant'::text)) = (answer_agree IS TRUE))),
+    CONSTRAINT case_answer_is_whole CHECK ((((answer_agree IS NULL) = (answered_at IS NULL)) AND ((answer_agree IS NULL) = (answered_by IS NULL)))),
+    CONSTRAINT case_decided_by_is_known CHECK ((decided_by = ANY (ARRAY['two_persons'::text, 'merchant'::text, 'silence'::text, 'consumer'::text, 'closure'::text]))),
+    CONSTRAINT case_decided_by_two_persons_is_approved CHECK (((NOT (decided_by IS DISTINCT FROM 'two_persons'::text)) = (approval_id IS NOT NULL))),
+    CONSTRAINT case_decision_is_known CHECK ((decision = ANY (ARRAY['upheld'::text, 'rejected'::text, 'withdrawn'::text]))),
+    CONSTRAINT case_decision_is_whole CHECK ((((decision IS NULL) = (decided_at IS NULL)) AND ((decision IS NULL) = (decided_by IS NULL)))),
+    CONSTRAINT case_is_about_what_its_kind_says CHECK (
+CASE kind
+    WHEN 'refund_claim'::text THEN ((refund_id IS NOT NULL) AND (card_id IS NOT NULL))
+    ELSE ((charge_id IS NOT NULL) AND (refund_id IS NULL))
+END),
+    CONSTRAINT case_kind_is_known CHECK ((kind = ANY (ARRAY['refund_claim'::text, 'dispute'::text]))),
+    CONSTRAINT case_silence_is_no_answer CHECK (((decided_by IS DISTINCT FROM 'silence'::text) OR (answer_agree IS NULL))),
+    CONSTRAINT case_status_follows_its_steps CHECK (
+CASE status
+    WHEN 'open'::text THEN ((answer_agree IS NULL) AND (decision IS NULL))
+    WHEN 'answered'::text THEN ((answer_agree IS FALSE) AND (decision IS NULL))
+    ELSE (decision IS NOT NULL)
+END),
+    CONSTRAINT case_status_is_known CHECK ((status = ANY (ARRAY['open'::text, 'answered'::text, 'decided'::text]))),
+    CONSTRAINT case_used_amount_is_not_negative CHECK ((used_amount >= 0))
+);
+
 CREATE TABLE public.charge (
     merchant_no integer NOT NULL,
     charge_id uuid NOT NULL,
@@ -649,6 +699,9 @@ ALTER TABLE ONLY public.card
 ALTER TABLE ONLY public.card_product
     ADD CONSTRAINT card_product_pkey PRIMARY KEY (merchant_no, product_id);
 
+ALTER TABLE ONLY public.case_file
+    ADD CONSTRAINT case_file_pkey PRIMARY KEY (merchant_no, case_id);
+
 ALTER TABLE ONLY public.charge
     ADD CONSTRAINT charge_pkey PRIMARY KEY (merchant_no, charge_id);
 
@@ -757,6 +810,20 @@ ALTER TABLE ONLY public.transfer
 CREATE INDEX api_key_revoked ON public.api_key USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 
 CREATE INDEX card_of_consumer ON public.card USING btree (merchant_no, consumer);
+
+CREATE INDEX case_in_order ON public.case_file USING btree (case_id);
+
+CREATE INDEX case_of_card ON public.case_file USING btree (merchant_no, card_id) WHERE (card_id IS NOT NULL);
+
+CREATE INDEX case_of_charge ON public.case_file USING btree (merchant_no, charge_id) WHERE (charge_id IS NOT NULL);
+
+CREATE UNIQUE INDEX case_of_charge_once ON public.case_file USING btree (merchant_no, charge_id) WHERE ((charge_id IS NOT NULL) AND (status <> 'decided'::text));
+
+CREATE INDEX case_of_consumer ON public.case_file USING btree (consumer, case_id);
+
+CREATE UNIQUE INDEX case_of_refund_once ON public.case_file USING btree (merchant_no, refund_id) WHERE (refund_id IS NOT NULL);
+
+CREATE INDEX case_unanswered ON public.case_file USING btree (answer_due_on, case_id) WHERE (status = 'open'::text);
 
 CREATE UNIQUE INDEX charge_client_reference_is_unique ON public.charge USING btree (merchant_no, client_reference) WHERE (client_reference IS NOT NULL);
 
@@ -883,6 +950,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO anxin_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.store TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.card_sale TO anxin_service;
+
+GRANT SELECT,INSERT ON TABLE public.case_file TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.charge TO anxin_service;
 

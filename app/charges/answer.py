@@ -48,7 +48,7 @@ def charge_answer(
             "valid_until": None if until is None else until.isoformat(),
         },
         "reversal": _reversal(charge),
-        "dispute": None,
+        "dispute": _dispute(charge),
         "description": charge.description,
         "client_reference": charge.client_reference,
         "created_at": _time(charge.created_at),
@@ -77,6 +77,16 @@ def _reversal(charge: Charge) -> Mapping[str, object] | None:
         "requested_at": _time(charge.reversal_requested_at),
         "done_at": _time(charge.reversal_done_at),
         "reason": charge.reversal_reason,
+    }
+
+
+def _dispute(charge: Charge) -> Mapping[str, object] | None:
+    if charge.dispute_id is None or charge.dispute_case_id is None:
+        return None
+    return {
+        "id": to_text(Prefix.DISPUTE, charge.dispute_id),
+        "case_id": to_text(Prefix.CASE, charge.dispute_case_id),
+        "status": charge.dispute_status,
     }
 
 

@@ -16,16 +16,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from app.cards.domain import Card, CardKind, Draw
 from app.db.rows import Json, json_text
 from app.ledger import chain
 from app.money import Fen
-
-if TYPE_CHECKING:
-    from app.writer.requests import StoredRequest
 
 
 class ChargeStatus(StrEnum):
@@ -53,6 +50,14 @@ class ReversalStatus(StrEnum):
     PENDING = "pending"
     DONE = "done"
     FAILED = "failed"
+
+
+class DisputeStatus(StrEnum):
+    """Whether a use is disputed, or how that was decided."""
+
+    OPEN = "open"
+    UPHELD = "upheld"
+    DISMISSED = "dismissed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,10 @@ class Charge(NamedTuple):
     expires_at: datetime | None
     created_at: datetime
     ended_at: datetime | None
+    # Of the one dispute that a use may have (`app/disputes`); with defaults, for few ever have one.
+    dispute_id: UUID | None = None
+    dispute_case_id: UUID | None = None
+    dispute_status: DisputeStatus | None = None
 
     def status_at(self, at: datetime) -> ChargeStatus:
         """Give the status as the clock has it."""
@@ -259,34 +268,6 @@ def facts_of(charge: Charge) -> Mapping[str, object]:
     if charge.reversal_status is not None:
         done_at = charge.reversal_done_at
         facts["reversal"] = [charge.reversal_status, done_at.isoformat() if done_at else None]
+    if charge.dispute_status is not None:
+        facts["dispute"] = charge.dispute_status
     return facts
-
-
-def as_of(charge: Charge, stored: StoredRequest) -> Charge:
-    """Give the charge as it was when a request was answered, from the charge as it is now."""
-    facts = stored.read_facts()
-    face, sessions, until = cast("list[int | str | None]", facts["balance"])
-    status = ChargeStatus(str(facts["status"]))
-    then = charge._replace(
-        status=status,
-        balance_face_amount=cast("Fen | None", face),
-        balance_sessions=cast("int | None", sessions),
-        balance_valid_until=None if until is None else date.fromisoformat(str(until)),
-        reversal_status=None,
-        reversal_done_at=None,
-    )
-    if "reversal" in facts:
-        reversal, done_at = cast("list[str | None]", facts["reversal"])
-        then = then._replace(
-            reversal_status=ReversalStatus(str(reversal)),
-            reversal_done_at=None if done_at is None else datetime.fromisoformat(done_at),
-        )
-    if status == ChargeStatus.PENDING_CONFIRMATION:
-        then = then._replace(
-            release_amount=None,
-            draws=write_draws([draw._replace(release_amount=None) for draw in charge.read_draws()]),
-            confirmation_id=None,
-            confirmation_method=None,
-            confirmed_at=None,
-        )
-    return then

@@ -16,10 +16,8 @@ from pydantic import (
 from app.api.schemas import (
     Amount,
     AmountOrZero,
-    BusinessDate,
     CardId,
     ChargeId,
-    ConfirmationId,
     Count,
     Currency,
     MerchantId,
@@ -37,7 +35,14 @@ from app.cards.schemas import MerchantShown
 from app.charges import examples
 from app.charges.answer import charge_answer
 from app.charges.commands import PlaceCharge, UseLimits
-from app.charges.domain import ChargeStatus, ConfirmationMethod, Echo, ReversalStatus, Use
+from app.charges.domain import ChargeStatus, Echo, Use
+from app.charges.part_schemas import (
+    BalanceAfterRead,
+    ConfirmationRead,
+    DisputeRead,
+    DrawRead,
+    ReversalRead,
+)
 from app.charges.service import code_hash
 from app.ids import Prefix, new_id, parse
 from app.money import Fen
@@ -192,48 +197,6 @@ class BatchCreate(Model):
         if len(set(map(str, references))) != len(references):
             raise ValueError("Each client_reference may stand in one item only")
         return self
-
-
-class DrawRead(Model):
-    """What a charge takes from one card."""
-
-    card_id: CardId
-    face_amount: Amount | None
-    sessions: Count | None
-    release_amount: AmountOrZero | None
-
-
-class ConfirmationRead(Model):
-    """The consumer's proof."""
-
-    id: ConfirmationId
-    method: ConfirmationMethod
-    at: Time
-
-
-class BalanceAfterRead(Model):
-    """What is left after the use, over the cards it may draw on."""
-
-    card_face_amount: AmountOrZero | None
-    sessions_left: Count | None
-    valid_until: BusinessDate | None
-
-
-class ReversalRead(Model):
-    """A use taken back; `pending` waits until the merchant's payable money covers it."""
-
-    status: ReversalStatus
-    requested_at: Time
-    done_at: Time | None
-    reason: str | None
-
-
-class DisputeRead(Model):
-    """A dispute of the use."""
-
-    id: str
-    case_id: str
-    status: str
 
 
 class ChargeRead(Model):

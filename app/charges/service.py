@@ -17,8 +17,9 @@ from app.charges.commands import (
     PlaceCharge,
     ReverseCharge,
 )
-from app.charges.domain import Charge, as_of
+from app.charges.domain import Charge
 from app.charges.errors import CodeInvalid
+from app.charges.replaying import as_of
 from app.errors import DatabaseUnavailable, DomainError, NotFound, Overloaded
 from app.ids import merchant_no_of
 from app.writer import requests

@@ -31,6 +31,9 @@ CHARGES: Final = Table(
         "reversal_amount",
         "reversal_reason",
         "ended_at",
+        "dispute_id",
+        "dispute_case_id",
+        "dispute_status",
     ),
 )
 CHARGES_BY_CODE: Final = Index(CHARGES, ("code_hash",))
@@ -84,12 +87,14 @@ _CARDS_OF_CHARGE: Final = (
 _ACCOUNT_OF_CARD: Final = (
     " JOIN account ON account.merchant_no = card.merchant_no AND account.account_id = card.card_id"
 )
-# A credit to payable covers few waiting reversals; the rest waits for the next credit.
+# A credit to payable covers few waiting reversals; the rest waits for the next credit. Those of
+# upheld disputes are the first (`reversing.turn_of` is the same order).
 _WAITING: Final = (
     "JOIN book ON book.merchant_no = need.merchant_no AND book.waiting_reversal_amount > 0"
     " JOIN LATERAL (SELECT charge_id, consumer, draws FROM charge AS oldest"
     " WHERE oldest.merchant_no = book.merchant_no AND oldest.reversal_status = 'pending'"
-    " ORDER BY oldest.reversal_requested_at, oldest.charge_id LIMIT 100) AS waiting ON true"
+    " ORDER BY (oldest.status <> 'disputed'), oldest.reversal_requested_at, oldest.charge_id"
+    " LIMIT 100) AS waiting ON true"
 )
 _CARDS_WAITING: Final = _WAITING + _CARDS_OF.format(charge="waiting")
 
