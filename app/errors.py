@@ -28,6 +28,12 @@ class StateRefusal(DomainError):
     storable = True
 
 
+class DeadlinePassed(StateRefusal):
+    """The time in which this could be done is over."""
+
+    code = "deadline_passed"
+
+
 class NotFound(DomainError):
     """There is no such thing for this caller: unknown, malformed or somebody else's."""
 

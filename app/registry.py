@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.cards import tables as card_tables
+from app.cases import tables as case_tables
 from app.charges import confirming, placing, reversing
 from app.charges import tables as charge_tables
 from app.purchases import funding, selling
@@ -11,7 +12,7 @@ from app.refunds import deciding as refunding
 from app.refunds import tables as refund_tables
 from app.writer.engine import Registry
 
-_ROWS: Final = (card_tables, purchase_tables, charge_tables, refund_tables)
+_ROWS: Final = (card_tables, case_tables, purchase_tables, charge_tables, refund_tables)
 _DECISIONS: Final = (selling, funding, placing, confirming, reversing, refunding)
 
 REGISTRY: Final = Registry(

@@ -12,6 +12,10 @@ GRANT UPDATE ON
     account, card_product, purchase, receipt, card, charge, refund, file_sequence, payment_file,
     payment_order, result_report
 TO :service;
+-- A case goes on by its merchant's answer and its decision; what it is about does not change.
+GRANT UPDATE (status, answer_due_on, answer_agree, answer_text, answer_text_commitment,
+    answered_at, answered_by, decision, decision_reason, decision_reason_commitment, used_amount,
+    decided_at, decided_by, approval_id) ON case_file TO :service;
 -- A policy's version is ended by the next one, and changes in nothing else.
 GRANT UPDATE (valid_to) ON policy TO :service;
 GRANT DELETE ON consumer_code, stored_request, outbox, payment_file TO :service;

@@ -159,6 +159,7 @@ CREATE TABLE public.card_entry (
     custody_amount bigint NOT NULL,
     evidence_hash bytea NOT NULL,
     at timestamp with time zone NOT NULL,
+    adjusted_amount bigint,
     CONSTRAINT card_entry_custody_amount_check CHECK ((custody_amount >= 0)),
     CONSTRAINT card_entry_kind_check CHECK ((kind = ANY (ARRAY['funded'::text, 'used'::text, 'reversed'::text, 'refunded'::text, 'adjusted'::text, 'transferred'::text])))
 );
@@ -613,11 +614,12 @@ CREATE TABLE public.refund (
     settled_at timestamp with time zone,
     CONSTRAINT refund_amount_is_positive CHECK (((amount > 0) OR ((amount = 0) AND (card_id IS NOT NULL) AND (status <> ALL (ARRAY['decided'::text, 'in_transit'::text, 'account_needed'::text]))))),
     CONSTRAINT refund_class_is_known CHECK ((refund_class = ANY (ARRAY['merchant_fault'::text, 'consumer_choice'::text, 'cooling_off'::text, 'agreed'::text]))),
-    CONSTRAINT refund_of_a_card_says_why CHECK (((card_id IS NULL) OR ((consumer IS NOT NULL) AND (reason IS NOT NULL) AND (refund_class IS NOT NULL) AND (formula IS NOT NULL) AND (formula_version IS NOT NULL) AND (policy_version IS NOT NULL) AND (inputs IS NOT NULL) AND (as_of IS NOT NULL) AND (residue_amount >= 0) AND (interest_claim_amount >= 0) AND (created_at IS NOT NULL)))),
+    CONSTRAINT refund_of_a_card_says_why CHECK (((card_id IS NULL) OR ((consumer IS NOT NULL) AND (reason IS NOT NULL) AND (refund_class IS NOT NULL) AND (formula IS NOT NULL) AND (formula_version IS NOT NULL) AND (policy_version IS NOT NULL) AND (inputs IS NOT NULL) AND (as_of IS NOT NULL) AND ((residue_amount >= 0) OR (supplements IS NOT NULL)) AND (interest_claim_amount >= 0) AND (created_at IS NOT NULL)))),
     CONSTRAINT refund_of_a_receipt_or_a_card CHECK (((receipt_id IS NULL) <> (card_id IS NULL))),
     CONSTRAINT refund_reason_is_known CHECK ((reason = ANY (ARRAY['cooling_off'::text, 'consumer_choice'::text, 'store_moved'::text, 'obligations_transferred'::text, 'service_unavailable'::text, 'health'::text, 'minor'::text, 'merchant_offer'::text, 'closure'::text]))),
     CONSTRAINT refund_settled_was_decided CHECK (((settled_at IS NULL) OR ((card_id IS NOT NULL) AND (decided_at IS NOT NULL)))),
     CONSTRAINT refund_status_is_known CHECK ((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text, 'decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text]))),
+    CONSTRAINT refund_supplement_is_positive CHECK (((supplements IS NULL) OR ((card_id IS NOT NULL) AND (amount > 0)))),
     CONSTRAINT refund_that_moves_was_decided CHECK (((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text])) = (decided_at IS NULL))),
     CONSTRAINT refund_to_be_paid_has_a_payee CHECK (((status <> ALL (ARRAY['decided'::text, 'in_transit'::text])) OR ((payee_name IS NOT NULL) AND (payee_account_number IS NOT NULL))))
 );
@@ -952,6 +954,34 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.store TO anxin_service;
 GRANT SELECT,INSERT ON TABLE public.card_sale TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(status) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(answer_due_on) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(answer_agree) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(answer_text) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(answer_text_commitment) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(answered_at) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(answered_by) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(decision) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(decision_reason) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(decision_reason_commitment) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(used_amount) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(decided_at) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(decided_by) ON TABLE public.case_file TO anxin_service;
+
+GRANT UPDATE(approval_id) ON TABLE public.case_file TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.charge TO anxin_service;
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from app import errors
 from app.errors import DomainError, StateRefusal
 from app.ids import Prefix, to_text
 
@@ -147,10 +148,8 @@ class ChargeChanged(StateRefusal):
         )
 
 
-class DeadlinePassed(StateRefusal):
+class DeadlinePassed(errors.DeadlinePassed):
     """The time in which a use can be taken back is over."""
-
-    code = "deadline_passed"
 
     def __init__(self, deadline: datetime) -> None:
         super().__init__(

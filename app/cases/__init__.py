@@ -1,0 +1,1 @@
+"""Cases: what people must judge, the merchant's answer, its deadline, and the decision."""
