@@ -16,7 +16,11 @@ TO :service;
 GRANT UPDATE (status, answer_due_on, answer_agree, answer_text, answer_text_commitment,
     answered_at, answered_by, decision, decision_reason, decision_reason_commitment, used_amount,
     decided_at, decided_by, approval_id) ON case_file TO :service;
+-- A dispute is decided; what was disputed and set aside does not change.
+GRANT UPDATE (status, decided_at) ON dispute TO :service;
+-- A closure goes on; what was signed of it does not change.
+GRANT UPDATE ON closure, closure_share, closure_recut TO :service;
 -- A policy's version is ended by the next one, and changes in nothing else.
 GRANT UPDATE (valid_to) ON policy TO :service;
-GRANT DELETE ON consumer_code, stored_request, outbox, payment_file TO :service;
+GRANT DELETE ON consumer_code, stored_request, outbox, payment_file, closure_share TO :service;
 REVOKE INSERT ON alembic_version FROM :service;

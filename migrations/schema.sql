@@ -347,8 +347,20 @@ CREATE TABLE public.charge (
     expires_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
+    dispute_id uuid,
+    dispute_case_id uuid,
+    dispute_status text,
     CONSTRAINT charge_amount_check CHECK ((amount > 0)),
     CONSTRAINT charge_confirmation_method_check CHECK ((confirmation_method = ANY (ARRAY['consumer_code'::text, 'app'::text]))),
+    CONSTRAINT charge_dispute_is_whole CHECK ((((dispute_id IS NULL) = (dispute_status IS NULL)) AND ((dispute_case_id IS NULL) = (dispute_status IS NULL)))),
+    CONSTRAINT charge_dispute_status_is_known CHECK ((dispute_status = ANY (ARRAY['open'::text, 'upheld'::text, 'dismissed'::text]))),
+    CONSTRAINT charge_disputed_as_its_dispute CHECK (
+CASE dispute_status
+    WHEN 'open'::text THEN ((status = 'disputed'::text) AND (reversal_status IS NULL))
+    WHEN 'upheld'::text THEN ((status = ANY (ARRAY['disputed'::text, 'reversed'::text])) AND (reversal_status IS NOT NULL))
+    WHEN 'dismissed'::text THEN (status = ANY (ARRAY['confirmed'::text, 'reversed'::text]))
+    ELSE (status <> 'disputed'::text)
+END),
     CONSTRAINT charge_is_of_one_kind CHECK ((((kind = 'stored_value'::text) = (amount IS NOT NULL)) AND ((kind = 'count'::text) = (sessions IS NOT NULL)) AND ((kind = 'period'::text) = (visit IS NOT NULL)))),
     CONSTRAINT charge_kind_check CHECK ((kind = ANY (ARRAY['stored_value'::text, 'count'::text, 'period'::text]))),
     CONSTRAINT charge_list_amount_check CHECK ((list_amount >= 0)),
@@ -396,6 +408,20 @@ CREATE TABLE public.custody_account (
     created_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.dispute (
+    merchant_no integer NOT NULL,
+    dispute_id uuid NOT NULL,
+    charge_id uuid NOT NULL,
+    case_id uuid NOT NULL,
+    status text NOT NULL,
+    set_aside_amount bigint NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    decided_at timestamp with time zone,
+    CONSTRAINT dispute_decided_says_when CHECK (((status = 'open'::text) = (decided_at IS NULL))),
+    CONSTRAINT dispute_set_aside_is_not_negative CHECK ((set_aside_amount >= 0)),
+    CONSTRAINT dispute_status_is_known CHECK ((status = ANY (ARRAY['open'::text, 'upheld'::text, 'dismissed'::text])))
+);
+
 CREATE TABLE public.fact (
     merchant_no integer NOT NULL,
     seq bigint NOT NULL,
@@ -414,6 +440,30 @@ CREATE TABLE public.file_sequence (
     kind text NOT NULL,
     last_sequence bigint DEFAULT 0 NOT NULL,
     CONSTRAINT file_sequence_kind_check CHECK ((kind = ANY (ARRAY['release'::text, 'refund'::text])))
+);
+
+CREATE TABLE public.hold (
+    merchant_no integer NOT NULL,
+    hold_id uuid NOT NULL,
+    target text NOT NULL,
+    target_id uuid NOT NULL,
+    amount bigint,
+    document_number text NOT NULL,
+    reason text NOT NULL,
+    text_salt bytea NOT NULL,
+    status text NOT NULL,
+    placed_by text NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    seq bigint NOT NULL,
+    ended_seq bigint,
+    CONSTRAINT hold_amount_is_positive CHECK ((amount > 0)),
+    CONSTRAINT hold_ended_says_when CHECK ((((status = 'active'::text) = (ended_at IS NULL)) AND ((status = 'active'::text) = (ended_seq IS NULL)))),
+    CONSTRAINT hold_ends_after_it_began CHECK (((expires_at > placed_at) AND (ended_at >= placed_at))),
+    CONSTRAINT hold_expired_had_an_end CHECK (((status <> 'expired'::text) OR (expires_at IS NOT NULL))),
+    CONSTRAINT hold_status_is_known CHECK ((status = ANY (ARRAY['active'::text, 'lifted'::text, 'expired'::text]))),
+    CONSTRAINT hold_target_is_known CHECK ((target = ANY (ARRAY['card'::text, 'payable'::text, 'custody_account'::text])))
 );
 
 CREATE TABLE public.job (
@@ -722,11 +772,20 @@ ALTER TABLE ONLY public.custody_account
 ALTER TABLE ONLY public.custody_account
     ADD CONSTRAINT custody_account_pkey PRIMARY KEY (merchant_no);
 
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_of_a_charge_once UNIQUE (merchant_no, charge_id);
+
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_pkey PRIMARY KEY (merchant_no, dispute_id);
+
 ALTER TABLE ONLY public.fact
     ADD CONSTRAINT fact_pkey PRIMARY KEY (merchant_no, seq);
 
 ALTER TABLE ONLY public.file_sequence
     ADD CONSTRAINT file_sequence_pkey PRIMARY KEY (bank, kind);
+
+ALTER TABLE ONLY public.hold
+    ADD CONSTRAINT hold_pkey PRIMARY KEY (merchant_no, hold_id);
 
 ALTER TABLE ONLY public.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (name);
@@ -837,9 +896,15 @@ CREATE INDEX charge_of_consumer ON public.charge USING btree (merchant_no, consu
 
 CREATE INDEX charge_pending ON public.charge USING btree (merchant_no, consumer) WHERE (status = 'pending_confirmation'::text);
 
-CREATE INDEX charge_reversal_waiting ON public.charge USING btree (merchant_no, reversal_requested_at, charge_id) WHERE (reversal_status = 'pending'::text);
+CREATE INDEX charge_reversal_waiting ON public.charge USING btree (merchant_no, ((status <> 'disputed'::text)), reversal_requested_at, charge_id) WHERE (reversal_status = 'pending'::text);
 
 CREATE INDEX consumer_code_expiry ON public.consumer_code USING btree (expires_at);
+
+CREATE INDEX hold_in_force ON public.hold USING btree (merchant_no, target_id) WHERE (status = 'active'::text);
+
+CREATE UNIQUE INDEX hold_newest ON public.hold USING btree (hold_id);
+
+CREATE INDEX hold_to_expire ON public.hold USING btree (expires_at) WHERE ((status = 'active'::text) AND (expires_at IS NOT NULL));
 
 CREATE UNIQUE INDEX payment_file_cutting_once ON public.payment_file USING btree (bank, kind) WHERE (status = 'cutting'::text);
 
@@ -892,6 +957,9 @@ ALTER TABLE ONLY public.checkpoint
 
 ALTER TABLE ONLY public.custody_account
     ADD CONSTRAINT custody_account_merchant_no_fkey FOREIGN KEY (merchant_no) REFERENCES public.merchant(merchant_no);
+
+ALTER TABLE ONLY public.hold
+    ADD CONSTRAINT hold_merchant_no_fkey FOREIGN KEY (merchant_no) REFERENCES public.book(merchant_no);
 
 ALTER TABLE ONLY public.payee_account
     ADD CONSTRAINT payee_account_merchant_no_fkey FOREIGN KEY (merchant_no) REFERENCES public.merchant(merchant_no);
@@ -993,9 +1061,17 @@ GRANT SELECT,INSERT ON TABLE public.consumer_merchant TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.custody_account TO anxin_service;
 
+GRANT SELECT,INSERT ON TABLE public.dispute TO anxin_service;
+
+GRANT UPDATE(status) ON TABLE public.dispute TO anxin_service;
+
+GRANT UPDATE(decided_at) ON TABLE public.dispute TO anxin_service;
+
 GRANT SELECT,INSERT ON TABLE public.fact TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.file_sequence TO anxin_service;
+
+GRANT SELECT,INSERT ON TABLE public.hold TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO anxin_service;
 
