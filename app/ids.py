@@ -32,6 +32,7 @@ class Prefix(StrEnum):
     CARD = "card"
     CASE = "case"
     CHARGE = "chg"
+    CLOSURE = "clo"
     CONFIRMATION = "con"
     CONSUMER = "cus"
     DISPUTE = "disp"
@@ -46,6 +47,7 @@ class Prefix(StrEnum):
     RECEIPT = "rcpt"
     REFUND = "ref"
     STORE = "sto"
+    TRANSFER = "trf"
 
 
 def new_id(merchant_no: int = PLATFORM_NO) -> UUID:

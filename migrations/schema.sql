@@ -124,12 +124,18 @@ CREATE TABLE public.card (
     terms_hash bytea NOT NULL,
     paid_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    frozen_on date,
+    codes_from timestamp with time zone,
+    refundable_from date,
     CONSTRAINT card_bonus_amount_check CHECK ((bonus_amount >= 0)),
     CONSTRAINT card_face_available_not_negative CHECK (((face_used_amount >= 0) AND (face_held_amount >= 0) AND ((face_used_amount + face_held_amount) <=
 CASE kind
     WHEN 'stored_value'::text THEN (paid_amount + bonus_amount)
     ELSE (0)::bigint
 END))),
+    CONSTRAINT card_frozen_days_not_negative CHECK ((frozen_days >= 0)),
+    CONSTRAINT card_frozen_is_of_a_period CHECK (((kind = 'period'::text) OR ((frozen_on IS NULL) AND (frozen_days = 0)))),
+    CONSTRAINT card_frozen_since_a_day CHECK (((status <> 'frozen'::text) OR (frozen_on IS NOT NULL))),
     CONSTRAINT card_kind_check CHECK ((kind = ANY (ARRAY['stored_value'::text, 'count'::text, 'period'::text]))),
     CONSTRAINT card_list_used_amount_check CHECK ((list_used_amount >= 0)),
     CONSTRAINT card_money_is_never_negative CHECK (((released_amount >= 0) AND (refunded_amount >= 0) AND (adjusted_amount >= 0) AND (recalled_amount >= 0) AND ((((released_amount + refunded_amount) + adjusted_amount) + recalled_amount) <= paid_amount))),
@@ -161,7 +167,20 @@ CREATE TABLE public.card_entry (
     at timestamp with time zone NOT NULL,
     adjusted_amount bigint,
     CONSTRAINT card_entry_custody_amount_check CHECK ((custody_amount >= 0)),
-    CONSTRAINT card_entry_kind_check CHECK ((kind = ANY (ARRAY['funded'::text, 'used'::text, 'reversed'::text, 'refunded'::text, 'adjusted'::text, 'transferred'::text])))
+    CONSTRAINT card_entry_kind_is_known CHECK ((kind = ANY (ARRAY['funded'::text, 'used'::text, 'reversed'::text, 'refunded'::text, 'adjusted'::text, 'transferred'::text, 'frozen'::text, 'unfrozen'::text, 'lost'::text, 'replaced'::text, 'reactivated'::text])))
+);
+
+CREATE TABLE public.card_life (
+    merchant_no integer NOT NULL,
+    card_id uuid NOT NULL,
+    entry_no integer NOT NULL,
+    kind text NOT NULL,
+    frozen_on date,
+    frozen_days integer NOT NULL,
+    valid_until date,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT card_life_days_not_negative CHECK ((frozen_days >= 0)),
+    CONSTRAINT card_life_kind_is_known CHECK ((kind = ANY (ARRAY['frozen'::text, 'unfrozen'::text, 'lost'::text, 'replaced'::text, 'reactivated'::text])))
 );
 
 CREATE TABLE public.card_product (
@@ -263,6 +282,29 @@ CREATE VIEW public.card_sale AS
      JOIN public.store ON (((store.merchant_no = purchase.merchant_no) AND (store.store_id = purchase.store_id))))
      JOIN public.card_entry funded ON (((funded.merchant_no = card.merchant_no) AND (funded.card_id = card.card_id) AND (funded.entry_no = 1))))
      JOIN public.receipt ON (((receipt.merchant_no = card.merchant_no) AND (receipt.receipt_id = funded.subject_id))));
+
+CREATE TABLE public.card_transfer (
+    merchant_no integer NOT NULL,
+    transfer_id uuid NOT NULL,
+    card_id uuid NOT NULL,
+    giver uuid NOT NULL,
+    giver_id text NOT NULL,
+    receiver uuid NOT NULL,
+    receiver_id text NOT NULL,
+    issuer text NOT NULL,
+    status text NOT NULL,
+    giver_salt bytea,
+    receiver_salt bytea,
+    giver_commitment bytea,
+    receiver_commitment bytea,
+    entry_no integer,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT card_transfer_accepted_is_in_the_chain CHECK ((((status = 'accepted'::text) = (entry_no IS NOT NULL)) AND ((status = 'accepted'::text) = (giver_commitment IS NOT NULL)) AND ((status = 'accepted'::text) = (receiver_commitment IS NOT NULL)))),
+    CONSTRAINT card_transfer_is_to_another CHECK ((giver <> receiver)),
+    CONSTRAINT card_transfer_offered_has_no_end CHECK (((status = 'offered'::text) = (ended_at IS NULL))),
+    CONSTRAINT card_transfer_status_is_known CHECK ((status = ANY (ARRAY['offered'::text, 'accepted'::text, 'declined'::text, 'withdrawn'::text])))
+);
 
 CREATE TABLE public.case_file (
     merchant_no integer NOT NULL,
@@ -379,6 +421,73 @@ CREATE TABLE public.checkpoint (
     signature bytea NOT NULL,
     key_id text NOT NULL,
     created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.closure (
+    merchant_no integer NOT NULL,
+    closure_id uuid NOT NULL,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    status text NOT NULL,
+    ordered_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    notice_ends_at timestamp with time zone,
+    closing_at timestamp with time zone,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    card_count integer DEFAULT 0 NOT NULL,
+    refund_amount bigint DEFAULT 0 NOT NULL,
+    refunded_count integer DEFAULT 0 NOT NULL,
+    refunded_amount bigint DEFAULT 0 NOT NULL,
+    run_microseconds bigint DEFAULT 0 NOT NULL,
+    shortfall_amount bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT closure_card_count_check CHECK ((card_count >= 0)),
+    CONSTRAINT closure_finished_has_an_end CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['closed'::text, 'closed_with_shortfall'::text, 'cancelled'::text])))),
+    CONSTRAINT closure_kind_is_known CHECK ((kind = ANY (ARRAY['notice'::text, 'immediate'::text, 'absconded'::text]))),
+    CONSTRAINT closure_notice_has_an_end CHECK (((kind = 'notice'::text) = (notice_ends_at IS NOT NULL))),
+    CONSTRAINT closure_refund_amount_check CHECK ((refund_amount >= 0)),
+    CONSTRAINT closure_refunded_amount_check CHECK ((refunded_amount >= 0)),
+    CONSTRAINT closure_refunded_count_check CHECK ((refunded_count >= 0)),
+    CONSTRAINT closure_shortfall_amount_check CHECK ((shortfall_amount >= 0)),
+    CONSTRAINT closure_status_follows_its_steps CHECK (
+CASE status
+    WHEN 'notice'::text THEN ((kind = 'notice'::text) AND (closing_at IS NULL))
+    WHEN 'cancelled'::text THEN ((kind = 'notice'::text) AND (closing_at IS NULL))
+    WHEN 'closing'::text THEN ((closing_at IS NOT NULL) AND (started_at IS NULL))
+    ELSE ((closing_at IS NOT NULL) AND (started_at IS NOT NULL))
+END),
+    CONSTRAINT closure_status_is_known CHECK ((status = ANY (ARRAY['notice'::text, 'closing'::text, 'refunding'::text, 'closed'::text, 'closed_with_shortfall'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE public.closure_certificate (
+    merchant_no integer NOT NULL,
+    closure_id uuid NOT NULL,
+    number integer NOT NULL,
+    document text NOT NULL,
+    sha256 bytea NOT NULL,
+    signature bytea NOT NULL,
+    key_id text NOT NULL,
+    issued_at timestamp with time zone NOT NULL,
+    CONSTRAINT closure_certificate_number_check CHECK ((number > 0)),
+    CONSTRAINT closure_certificate_sha256_check CHECK ((octet_length(sha256) = 32))
+);
+
+CREATE TABLE public.closure_recut (
+    merchant_no integer NOT NULL,
+    file_id uuid NOT NULL,
+    kind text NOT NULL,
+    business_date date NOT NULL,
+    done_at timestamp with time zone
+);
+
+CREATE TABLE public.closure_share (
+    merchant_no integer NOT NULL,
+    claim_id uuid NOT NULL,
+    closure_id uuid NOT NULL,
+    claim_amount bigint NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT closure_share_check CHECK (((amount >= 0) AND (amount <= claim_amount))),
+    CONSTRAINT closure_share_claim_amount_check CHECK ((claim_amount > 0))
 );
 
 CREATE UNLOGGED TABLE public.consumer_code (
@@ -662,7 +771,9 @@ CREATE TABLE public.refund (
     new_payee_bank_code text,
     created_at timestamp with time zone,
     settled_at timestamp with time zone,
-    CONSTRAINT refund_amount_is_positive CHECK (((amount > 0) OR ((amount = 0) AND (card_id IS NOT NULL) AND (status <> ALL (ARRAY['decided'::text, 'in_transit'::text, 'account_needed'::text]))))),
+    closure_id uuid,
+    unpaid_amount bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT refund_amount_is_positive CHECK (((amount > 0) OR ((amount = 0) AND ((card_id IS NOT NULL) OR (unpaid_amount > 0)) AND (status <> ALL (ARRAY['decided'::text, 'in_transit'::text, 'account_needed'::text]))))),
     CONSTRAINT refund_class_is_known CHECK ((refund_class = ANY (ARRAY['merchant_fault'::text, 'consumer_choice'::text, 'cooling_off'::text, 'agreed'::text]))),
     CONSTRAINT refund_of_a_card_says_why CHECK (((card_id IS NULL) OR ((consumer IS NOT NULL) AND (reason IS NOT NULL) AND (refund_class IS NOT NULL) AND (formula IS NOT NULL) AND (formula_version IS NOT NULL) AND (policy_version IS NOT NULL) AND (inputs IS NOT NULL) AND (as_of IS NOT NULL) AND ((residue_amount >= 0) OR (supplements IS NOT NULL)) AND (interest_claim_amount >= 0) AND (created_at IS NOT NULL)))),
     CONSTRAINT refund_of_a_receipt_or_a_card CHECK (((receipt_id IS NULL) <> (card_id IS NULL))),
@@ -671,7 +782,8 @@ CREATE TABLE public.refund (
     CONSTRAINT refund_status_is_known CHECK ((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text, 'decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text]))),
     CONSTRAINT refund_supplement_is_positive CHECK (((supplements IS NULL) OR ((card_id IS NOT NULL) AND (amount > 0)))),
     CONSTRAINT refund_that_moves_was_decided CHECK (((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text])) = (decided_at IS NULL))),
-    CONSTRAINT refund_to_be_paid_has_a_payee CHECK (((status <> ALL (ARRAY['decided'::text, 'in_transit'::text])) OR ((payee_name IS NOT NULL) AND (payee_account_number IS NOT NULL))))
+    CONSTRAINT refund_to_be_paid_has_a_payee CHECK (((status <> ALL (ARRAY['decided'::text, 'in_transit'::text])) OR ((payee_name IS NOT NULL) AND (payee_account_number IS NOT NULL)))),
+    CONSTRAINT refund_unpaid_is_not_negative CHECK ((unpaid_amount >= 0))
 );
 
 CREATE TABLE public.result_outcome (
@@ -742,6 +854,9 @@ ALTER TABLE ONLY public.business_day
 ALTER TABLE ONLY public.card_entry
     ADD CONSTRAINT card_entry_pkey PRIMARY KEY (merchant_no, card_id, entry_no);
 
+ALTER TABLE ONLY public.card_life
+    ADD CONSTRAINT card_life_pkey PRIMARY KEY (merchant_no, card_id, entry_no);
+
 ALTER TABLE ONLY public.card
     ADD CONSTRAINT card_of_one_purchase UNIQUE (merchant_no, purchase_id);
 
@@ -751,6 +866,9 @@ ALTER TABLE ONLY public.card
 ALTER TABLE ONLY public.card_product
     ADD CONSTRAINT card_product_pkey PRIMARY KEY (merchant_no, product_id);
 
+ALTER TABLE ONLY public.card_transfer
+    ADD CONSTRAINT card_transfer_pkey PRIMARY KEY (merchant_no, transfer_id);
+
 ALTER TABLE ONLY public.case_file
     ADD CONSTRAINT case_file_pkey PRIMARY KEY (merchant_no, case_id);
 
@@ -759,6 +877,18 @@ ALTER TABLE ONLY public.charge
 
 ALTER TABLE ONLY public.checkpoint
     ADD CONSTRAINT checkpoint_pkey PRIMARY KEY (checkpoint_id);
+
+ALTER TABLE ONLY public.closure_certificate
+    ADD CONSTRAINT closure_certificate_pkey PRIMARY KEY (merchant_no, closure_id, number);
+
+ALTER TABLE ONLY public.closure
+    ADD CONSTRAINT closure_pkey PRIMARY KEY (merchant_no, closure_id);
+
+ALTER TABLE ONLY public.closure_recut
+    ADD CONSTRAINT closure_recut_pkey PRIMARY KEY (merchant_no, file_id);
+
+ALTER TABLE ONLY public.closure_share
+    ADD CONSTRAINT closure_share_pkey PRIMARY KEY (merchant_no, claim_id);
 
 ALTER TABLE ONLY public.consumer_code
     ADD CONSTRAINT consumer_code_pkey PRIMARY KEY (merchant_no, code_hash);
@@ -872,6 +1002,14 @@ CREATE INDEX api_key_revoked ON public.api_key USING btree (revoked_at) WHERE (r
 
 CREATE INDEX card_of_consumer ON public.card USING btree (merchant_no, consumer);
 
+CREATE INDEX card_transfer_of_card ON public.card_transfer USING btree (merchant_no, card_id);
+
+CREATE INDEX card_transfer_of_giver ON public.card_transfer USING btree (giver, transfer_id);
+
+CREATE INDEX card_transfer_of_receiver ON public.card_transfer USING btree (receiver, transfer_id);
+
+CREATE UNIQUE INDEX card_transfer_one_offer ON public.card_transfer USING btree (merchant_no, card_id) WHERE (status = 'offered'::text);
+
 CREATE INDEX case_in_order ON public.case_file USING btree (case_id);
 
 CREATE INDEX case_of_card ON public.case_file USING btree (merchant_no, card_id) WHERE (card_id IS NOT NULL);
@@ -898,6 +1036,10 @@ CREATE INDEX charge_pending ON public.charge USING btree (merchant_no, consumer)
 
 CREATE INDEX charge_reversal_waiting ON public.charge USING btree (merchant_no, ((status <> 'disputed'::text)), reversal_requested_at, charge_id) WHERE (reversal_status = 'pending'::text);
 
+CREATE UNIQUE INDEX closure_of_a_merchant_once ON public.closure USING btree (merchant_no) WHERE (status <> 'cancelled'::text);
+
+CREATE INDEX closure_recut_waiting ON public.closure_recut USING btree (merchant_no) WHERE (done_at IS NULL);
+
 CREATE INDEX consumer_code_expiry ON public.consumer_code USING btree (expires_at);
 
 CREATE INDEX hold_in_force ON public.hold USING btree (merchant_no, target_id) WHERE (status = 'active'::text);
@@ -921,6 +1063,8 @@ CREATE INDEX receipt_in_suspense ON public.receipt USING btree (merchant_no, rec
 CREATE UNIQUE INDEX refund_of_a_card_once ON public.refund USING btree (merchant_no, card_id) WHERE ((card_id IS NOT NULL) AND (supplements IS NULL) AND (status = ANY (ARRAY['requested'::text, 'case_open'::text, 'decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text])));
 
 CREATE INDEX refund_of_card ON public.refund USING btree (merchant_no, card_id) WHERE (card_id IS NOT NULL);
+
+CREATE INDEX refund_of_closure ON public.refund USING btree (merchant_no, refund_id) WHERE (closure_id IS NOT NULL);
 
 CREATE INDEX refund_of_consumer ON public.refund USING btree (merchant_no, consumer, refund_id) WHERE (consumer IS NOT NULL);
 
@@ -952,8 +1096,23 @@ ALTER TABLE ONLY public.card
 ALTER TABLE ONLY public.card_product
     ADD CONSTRAINT card_product_merchant_no_fkey FOREIGN KEY (merchant_no) REFERENCES public.merchant(merchant_no);
 
+ALTER TABLE ONLY public.card_transfer
+    ADD CONSTRAINT card_transfer_merchant_no_card_id_fkey FOREIGN KEY (merchant_no, card_id) REFERENCES public.card(merchant_no, card_id);
+
 ALTER TABLE ONLY public.checkpoint
     ADD CONSTRAINT checkpoint_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.signing_key(key_id);
+
+ALTER TABLE ONLY public.closure_certificate
+    ADD CONSTRAINT closure_certificate_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.signing_key(key_id);
+
+ALTER TABLE ONLY public.closure_certificate
+    ADD CONSTRAINT closure_certificate_merchant_no_closure_id_fkey FOREIGN KEY (merchant_no, closure_id) REFERENCES public.closure(merchant_no, closure_id);
+
+ALTER TABLE ONLY public.closure
+    ADD CONSTRAINT closure_merchant_no_fkey FOREIGN KEY (merchant_no) REFERENCES public.book(merchant_no);
+
+ALTER TABLE ONLY public.closure_recut
+    ADD CONSTRAINT closure_recut_file_id_fkey FOREIGN KEY (file_id) REFERENCES public.payment_file(file_id);
 
 ALTER TABLE ONLY public.custody_account
     ADD CONSTRAINT custody_account_merchant_no_fkey FOREIGN KEY (merchant_no) REFERENCES public.merchant(merchant_no);
@@ -1011,6 +1170,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.card TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.card_entry TO anxin_service;
 
+GRANT SELECT,INSERT ON TABLE public.card_life TO anxin_service;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.card_product TO anxin_service;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.purchase TO anxin_service;
@@ -1020,6 +1181,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.receipt TO anxin_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.store TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.card_sale TO anxin_service;
+
+GRANT SELECT,INSERT ON TABLE public.card_transfer TO anxin_service;
+
+GRANT UPDATE(status) ON TABLE public.card_transfer TO anxin_service;
+
+GRANT UPDATE(giver_salt) ON TABLE public.card_transfer TO anxin_service;
+
+GRANT UPDATE(receiver_salt) ON TABLE public.card_transfer TO anxin_service;
+
+GRANT UPDATE(giver_commitment) ON TABLE public.card_transfer TO anxin_service;
+
+GRANT UPDATE(receiver_commitment) ON TABLE public.card_transfer TO anxin_service;
+
+GRANT UPDATE(entry_no) ON TABLE public.card_transfer TO anxin_service;
+
+GRANT UPDATE(ended_at) ON TABLE public.card_transfer TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.case_file TO anxin_service;
 
@@ -1054,6 +1231,14 @@ GRANT UPDATE(approval_id) ON TABLE public.case_file TO anxin_service;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.charge TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.checkpoint TO anxin_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.closure TO anxin_service;
+
+GRANT SELECT,INSERT ON TABLE public.closure_certificate TO anxin_service;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.closure_recut TO anxin_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.closure_share TO anxin_service;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.consumer_code TO anxin_service;
 

@@ -46,11 +46,16 @@ class CardRefund(NamedTuple):
     created_at: datetime
     decided_at: datetime | None
     settled_at: datetime | None
+    closure_id: UUID | None = None
+    """The closure that decided it."""
+    unpaid_amount: Fen = Fen(0)
+    """What of it a closure's shortfall leaves unpaid: a claim that stays on the card."""
 
     @property
     def figures(self) -> Figures:
-        """Give what it came to."""
-        return Figures(self.amount, self.residue_amount, self.interest_claim_amount)
+        """Give what it came to, paid or not."""
+        amount = Fen(self.amount + self.unpaid_amount)
+        return Figures(amount, self.residue_amount, self.interest_claim_amount)
 
     @property
     def agreed_amount(self) -> int | None:
@@ -93,7 +98,7 @@ class CardRefund(NamedTuple):
                 # The database keeps JSON in an order of its own.
                 self.read_inputs().to_json(),
                 self.as_of,
-                self.amount,
+                self.figures.amount,
                 self.residue_amount,
                 self.interest_claim_amount,
                 self.supplements,

@@ -34,6 +34,8 @@ REFUNDS: Final = Table(
         "new_payee_bank_code",
         "decided_at",
         "settled_at",
+        "closure_id",
+        "unpaid_amount",
     ),
 )
 """A card's refunds; its money from suspense has rows of the same table and its own shape."""
