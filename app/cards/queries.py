@@ -51,6 +51,7 @@ class StatementRow(NamedTuple):
     amount: Fen | None
     sessions: int | None
     release_amount: Fen
+    adjusted_amount: Fen | None
     balance_face_amount: Fen | None
     balance_sessions: int | None
     custody_amount: Fen
@@ -119,6 +120,7 @@ async def statement_of(
         """
         SELECT entry.merchant_no, entry.card_id, entry.entry_no, entry.kind, entry.subject_id,
                entry.store_id, entry.amount, entry.sessions, entry.release_amount,
+               entry.adjusted_amount,
                entry.balance_face_amount, entry.balance_sessions, entry.custody_amount,
                charge.description, entry.at
         FROM card_entry AS entry

@@ -102,6 +102,12 @@ class StatementRead(Model):
     )
     sessions: Count | None
     release_amount: int = Field(description="To the merchant; negative where it came back.")
+    adjusted_amount: int | None = Field(
+        description=(
+            "Of a use taken back after a refund: what else went to the merchant with it,"
+            " negative where it came back."
+        )
+    )
     balance_face_amount: AmountOrZero | None
     balance_sessions: Count | None
     custody_amount: AmountOrZero
@@ -120,6 +126,7 @@ class StatementRead(Model):
             amount=row.amount,
             sessions=row.sessions,
             release_amount=row.release_amount,
+            adjusted_amount=row.adjusted_amount,
             balance_face_amount=row.balance_face_amount,
             balance_sessions=row.balance_sessions,
             custody_amount=row.custody_amount,

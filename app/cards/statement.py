@@ -19,6 +19,11 @@ class CardEntryKind(StrEnum):
     REFUNDED = "refunded"
     ADJUSTED = "adjusted"
     TRANSFERRED = "transferred"
+    FROZEN = "frozen"
+    UNFROZEN = "unfrozen"
+    LOST = "lost"
+    REPLACED = "replaced"
+    REACTIVATED = "reactivated"
 
 
 class CardEntry(NamedTuple):
@@ -41,10 +46,15 @@ class CardEntry(NamedTuple):
     custody_amount: Fen
     evidence_hash: bytes
     at: datetime
+    adjusted_amount: Fen | None = None
+    """Of a use taken back after a refund: what else went to the merchant, negative if it came
+    back from there, in the same movement."""
 
     def content_hash(self) -> bytes:
         """Hash the line for the chain entry that carries it; its `seq` is that entry's own."""
-        return chain.content_hash((*self[1:3], *self[4:]))
+        # What few lines have enters only where it is there.
+        fields = self[4:-1] if self.adjusted_amount is None else self[4:]
+        return chain.content_hash((*self[1:3], *fields))
 
 
 class Line(NamedTuple):

@@ -21,7 +21,10 @@ _RELEASED: Final = """
 """
 
 # What a line took from custody beside what it released: refunds, and adjustments to the merchant.
-_LEFT: Final = "CASE WHEN entry.kind IN ('refunded', 'adjusted') THEN entry.amount ELSE 0 END"
+_LEFT: Final = (
+    "CASE WHEN entry.kind IN ('refunded', 'adjusted') THEN entry.amount"
+    " ELSE coalesce(entry.adjusted_amount, 0) END"
+)
 
 # +1 where a line takes from the card, -1 where it gives back, 0 where it is no use.
 _SIGN: Final = "CASE entry.kind WHEN 'used' THEN 1 WHEN 'reversed' THEN -1 ELSE 0 END"
@@ -112,7 +115,8 @@ _CARD_IS_ITS_LINES: Final = Check(
                sum({_SIGN} * coalesce(entry.list_amount, entry.amount, 0)) AS list,
                sum(entry.release_amount) AS released,
                sum(entry.amount) FILTER (WHERE entry.kind = 'refunded') AS refunded,
-               sum(entry.amount) FILTER (WHERE entry.kind = 'adjusted') AS adjusted,
+               sum(CASE WHEN entry.kind = 'adjusted' THEN entry.amount
+                   ELSE entry.adjusted_amount END) AS adjusted,
                max(entry.visit_day) FILTER (
                    WHERE entry.kind = 'used' AND reversal.entry_no IS NULL) AS last_visit
         FROM card_entry AS entry

@@ -109,6 +109,10 @@ def _check_order(
     faults.require(place, rule, line.kind, holds=bare or line.kind in _OF_USES)
     has_amount = line.kind in _OF_USES | _OF_REFUNDS
     faults.require(place, rule, line.kind, holds=line.amount is None or has_amount)
+    rule = "What a use taken back changes in what the merchant keeps stands with such lines only."
+    adjusts = line.adjusted_amount is not None
+    is_back = line.kind is CardEntryKind.REVERSED
+    faults.require(f"{place}/adjusted_amount", rule, line.kind, holds=is_back or not adjusts)
     rule = "A use is shown with its line."
     shown = line.use is not None and line.kind is not CardEntryKind.USED
     faults.require(f"{place}/use", rule, line.kind, holds=not shown)
@@ -153,7 +157,8 @@ def _check_balances(
     terms = played.terms
     rule = "Released is the function of the card's uses; a use moves the difference."
     faults.require_same(f"{place}/release_amount", rule, expected=moved, found=line.release_amount)
-    left = played.custody - moved
+    left = played.custody - moved - (line.adjusted_amount or 0)
+    played.adjusted += line.adjusted_amount or 0
     if line.kind is CardEntryKind.FUNDED:
         left = terms.paid_amount
     elif line.kind is CardEntryKind.REFUNDED:
@@ -212,7 +217,7 @@ def _check_reversal(
     only = line.use and line.use.confirmation and len(line.use.confirmation.draws) == 1
     if back is not None and only:
         rule = "A reversal of a use of one card gives back what its line says."
-        expected = -back.release_amount
+        expected = -back.release_amount - (back.adjusted_amount or 0)
         faults.require_same(f"{place}/amount", rule, expected=expected, found=reversal.amount)
 
 

@@ -221,6 +221,12 @@ class EvidenceLineRead(Model):
     visit_day: Figure | None
     list_amount: Fen | None = Field(description="L of this use; null where the face stands for it.")
     release_amount: Fen = Field(description="To the merchant; negative where it came back.")
+    adjusted_amount: Fen | None = Field(
+        description=(
+            "Of a use taken back after a refund: what else went to the merchant with it,"
+            " negative where it came back."
+        )
+    )
     balance_face_amount: Fen | None
     balance_sessions: Figure | None
     custody_amount: Fen
@@ -248,6 +254,7 @@ class EvidenceLineRead(Model):
             visit_day=line.visit_day,
             list_amount=line.list_amount,
             release_amount=line.release_amount,
+            adjusted_amount=line.adjusted_amount,
             balance_face_amount=line.balance_face_amount,
             balance_sessions=line.balance_sessions,
             custody_amount=line.custody_amount,

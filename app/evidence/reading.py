@@ -55,5 +55,6 @@ def line_hash(card_id: str, line: EvidenceLineRead) -> str:
             line.custody_amount,
             bytes_of(line.evidence_hash),
             line.at,
+            *(() if line.adjusted_amount is None else (line.adjusted_amount,)),
         )
     ).hex()

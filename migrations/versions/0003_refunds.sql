@@ -51,8 +51,11 @@ ALTER TABLE refund
         card_id IS NULL OR (consumer IS NOT NULL AND reason IS NOT NULL
             AND refund_class IS NOT NULL AND formula IS NOT NULL AND formula_version IS NOT NULL
             AND policy_version IS NOT NULL AND inputs IS NOT NULL AND as_of IS NOT NULL
-            AND residue_amount >= 0 AND interest_claim_amount >= 0
+            AND (residue_amount >= 0 OR supplements IS NOT NULL) AND interest_claim_amount >= 0
             AND created_at IS NOT NULL)),
+    -- What adds to a refund has something to add; its residue is what the rest changed by.
+    ADD CONSTRAINT refund_supplement_is_positive CHECK (
+        supplements IS NULL OR (card_id IS NOT NULL AND amount > 0)),
     ADD CONSTRAINT refund_that_moves_was_decided CHECK (
         status IN ('offered', 'requested', 'case_open', 'declined', 'rejected', 'withdrawn')
         = (decided_at IS NULL)),
@@ -61,6 +64,9 @@ ALTER TABLE refund
         OR (payee_name IS NOT NULL AND payee_account_number IS NOT NULL)),
     ADD CONSTRAINT refund_settled_was_decided CHECK (
         settled_at IS NULL OR (card_id IS NOT NULL AND decided_at IS NOT NULL));
+
+-- What of the rest went with a use that was taken back after the refund: one movement for both.
+ALTER TABLE card_entry ADD COLUMN adjusted_amount bigint;
 
 -- A card is refunded once, whatever is asked at once; what adds to it names it.
 CREATE UNIQUE INDEX refund_of_a_card_once ON refund (merchant_no, card_id)
