@@ -20,6 +20,7 @@ from app.writer.commands import Decision, Event
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from app.cards.domain import Card
     from app.cards.statement import CardEntry
@@ -45,7 +46,8 @@ def enact(refund: CardRefund, book: Book, at: datetime) -> Decision[CardRefund]:
     card = voided.cards.get(refund.card_id) or book.find(CARDS, refund.card_id)
     assert card is not None, "a refund's card is loaded with it"
     decided = _with_payee(refund, card, book)._replace(decided_at=at)
-    taken = _take(card, decided, book, at)
+    payable = book.own(AccountType.REFUND_PAYABLE)
+    taken = take(card, decided, payable=payable, seq=book.next_seq, at=at)
     lines, entries = [taken.line], [taken.entry]
     card = taken.card._replace(status=CardStatus.REFUNDING)
     if decided.amount == 0:
@@ -92,7 +94,7 @@ def settle(
     return settled, after, Entered(after, line, entry)
 
 
-def _take(card: Card, refund: CardRefund, book: Book, at: datetime) -> Entered:
+def take(card: Card, refund: CardRefund, *, payable: UUID, seq: int, at: datetime) -> Entered:
     """Move what is refunded from the card to where it waits to be paid."""
     after = card._replace(refunded_amount=Fen(card.refunded_amount + refund.amount))
     told = Line(
@@ -102,8 +104,7 @@ def _take(card: Card, refund: CardRefund, book: Book, at: datetime) -> Entered:
         refund.content_hash(),
         amount=refund.amount,
     )
-    after, line = enter(after, told, seq=book.next_seq, at=at)
-    payable = book.own(AccountType.REFUND_PAYABLE)
+    after, line = enter(after, told, seq=seq, at=at)
     moved = Movement(card.card_id, payable, refund.amount) if refund.amount > 0 else None
     entry = Entry("refund_decided", refund.refund_id, moved, line.content_hash())
     return Entered(after, line, entry)
