@@ -1,12 +1,15 @@
 """What a card is and what a use takes from it: pure arithmetic in fen (DOMAIN §4).
 
     active --last use--> used_up --its use reversed--> active
+    active --freeze--> frozen --unfreeze--> active        (period cards, by their holder)
+    active, frozen --report loss--> lost --replace--> active
 
-A card past `valid_until` is expired by the clock. Released money is always a function of the
-card's uses, never a sum of past roundings, so it cannot drift.
+A card past `valid_until` is expired by the clock; the term of a frozen or lost period card stands
+still. Released money is always a function of the card's uses, never a sum of past roundings, so
+it cannot drift.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -107,6 +110,12 @@ class Card(NamedTuple):
     terms_hash: bytes
     paid_at: datetime
     created_at: datetime
+    frozen_on: date | None = None
+    """The first frozen day of a period card whose term stands still now."""
+    codes_from: datetime | None = None
+    """Codes made before this draw on the card no more: it was lost, or changed hands."""
+    refundable_from: date | None = None
+    """The first day on which its new holder may ask for a refund (policy)."""
 
     @property
     def face_amount(self) -> Fen:
@@ -174,10 +183,29 @@ class Card(NamedTuple):
         return self.term_day_on(business_date(at))
 
     def term_day_on(self, day: date) -> int:
-        """Give t of a day: day 1 is the day of activation, at most T; frozen days do not count."""
+        """Give t of a day: day 1 is the day of activation, at most T; frozen days do not count.
+
+        While the card is frozen t stays that of the last day before; 0 where there was none.
+        """
         assert self.term_days is not None, "a period card has a term"
-        number = (day - self.activated_on).days + 1 - self.frozen_days
-        return max(1, min(number, self.term_days))
+        number = (day - self.activated_on).days + 1 - self.frozen_days_on(day)
+        return max(0, min(number, self.term_days))
+
+    def frozen_days_on(self, day: date) -> int:
+        """Give how many days up to a day, it included, were frozen."""
+        if self.frozen_on is None:
+            return self.frozen_days
+        return self.frozen_days + max(0, (day - self.frozen_on).days + 1)
+
+    def valid_until_on(self, day: date) -> date | None:
+        """Give the last day of the term; of a frozen card, as if it were unfrozen on this day."""
+        if self.frozen_on is None or self.valid_until is None:
+            return self.valid_until
+        return self.valid_until + timedelta(days=max(0, (day - self.frozen_on).days))
+
+    def allows_codes_of(self, made_at: datetime) -> bool:
+        """Say whether a code that was made then may still draw on the card."""
+        return self.codes_from is None or made_at > self.codes_from
 
     def released_now(self) -> Fen:
         """Compute what the card's uses release; a function of them alone (DOMAIN §4)."""

@@ -13,7 +13,7 @@ class CardNotActive(StateRefusal):
 
     def __init__(self, card_id: UUID, status: str) -> None:
         super().__init__(
-            f"The card is {status}; nothing was charged.",
+            f"The card is {status}; nothing was done.",
             card_id=to_text(Prefix.CARD, card_id),
             card_status=str(status),
         )
@@ -26,7 +26,7 @@ class CardOnHold(StateRefusal):
 
     def __init__(self, card_id: UUID) -> None:
         super().__init__(
-            "The card is under a hold; nothing was charged.",
+            "The card is under a hold; nothing was done.",
             card_id=to_text(Prefix.CARD, card_id),
         )
 
@@ -38,7 +38,7 @@ class CardInRefund(StateRefusal):
 
     def __init__(self, card_id: UUID, status: str) -> None:
         super().__init__(
-            f"The card is {status}; nothing was charged.",
+            f"The card is {status}; nothing was done.",
             card_id=to_text(Prefix.CARD, card_id),
             card_status=str(status),
         )

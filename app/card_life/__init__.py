@@ -1,0 +1,1 @@
+"""What a card's holder may do with it: freeze, report lost, reactivate, transfer."""
