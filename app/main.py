@@ -219,6 +219,7 @@ async def _watch_custody(services: Services) -> None:
     while True:
         try:
             await services.metrics.read_custody(services.db)
+            await services.metrics.read_alerts(services.db)
         except DatabaseUnavailable:
             _log.warning("custody.unread")
         services.metrics.queue_length.set(services.writer.queued)

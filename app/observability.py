@@ -119,6 +119,13 @@ class CustodyTotal(NamedTuple):
     amount: int
 
 
+class AlertCount(NamedTuple):
+    """How many alerts of one kind there are."""
+
+    kind: str
+    raised: int
+
+
 class Metrics:
     """The figures of one process, in a registry of their own."""
 
@@ -152,6 +159,12 @@ class Metrics:
         self.custody = Gauge(
             "anxin_custody_fen", "Custody by the ledger, in fen.", ("bank",), registry=self.registry
         )
+        self.alerts = Gauge(
+            "anxin_alerts_day",
+            "Alerts of the last 24 hours, raised by any process.",
+            ("kind",),
+            registry=self.registry,
+        )
         self._served: dict[tuple[str, str, int], Histogram] = {}
 
     def observe_batch(self, batch: BatchObserved) -> None:
@@ -184,6 +197,20 @@ class Metrics:
             )
         for total in totals:
             self.custody.labels(total.bank).set(total.amount)
+
+    async def read_alerts(self, db: Database) -> None:
+        """Count what was put before people within a day, by web or worker, by its kind."""
+        async with db.snapshot() as tx:
+            counts = await tx.fetch(
+                AlertCount,
+                """
+                SELECT kind, count(*) AS raised FROM alert
+                WHERE created_at > anxin_now() - interval '1 day' GROUP BY kind
+                """,
+            )
+        self.alerts.clear()
+        for count in counts:
+            self.alerts.labels(count.kind).set(count.raised)
 
     def serve(self, port: int) -> WSGIServer | ThreadingHTTPServer:
         """Serve `/metrics` on loopback, in a thread, away from the public port.

@@ -142,14 +142,18 @@ class DueCharge:
     charge_id: UUID
 
 
-async def due_charges(tx: Transaction, *, count: int) -> Sequence[DueCharge]:
-    """Find charges whose time is over, oldest first."""
+async def due_charges(
+    tx: Transaction, *, count: int, except_at: Sequence[int] = ()
+) -> Sequence[DueCharge]:
+    """Find charges whose time is over, oldest first, but for those at some merchants."""
     return await tx.fetch(
         DueCharge,
         """
         SELECT merchant_no, charge_id FROM charge
         WHERE status = 'pending_confirmation' AND expires_at <= anxin_now()
+            AND merchant_no <> ALL (CAST(:except_at AS integer[]))
         ORDER BY expires_at LIMIT :count
         """,
         count=count,
+        except_at=list(except_at),
     )

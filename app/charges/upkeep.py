@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from app.bulk import BulkWork
 from app.charges import queries
 from app.charges.commands import ExpireCharges
 
@@ -25,14 +27,22 @@ async def expire_charges(db: Database, writer: Writer) -> int:
 
     Nothing waits for it: every decision and every read goes by the clock.
     """
-    async with db.transaction() as tx:
-        due = await queries.due_charges(tx, count=_DUE_MAX)
-    by_book: dict[int, list[UUID]] = defaultdict(list)
-    for charge in due:
-        by_book[charge.merchant_no].append(charge.charge_id)
-    for merchant_no, charge_ids in by_book.items():
-        await writer.submit(ExpireCharges(merchant_no, tuple(charge_ids)))
-    return len(due)
+    work = BulkWork(db, "expire_charges")
+    found = 0
+    more = True
+    while more:
+        async with db.transaction() as tx:
+            # Without those at which it broke: they must not crowd out the others.
+            due = await queries.due_charges(tx, count=_DUE_MAX, except_at=list(work.failed))
+        by_book: dict[int, list[UUID]] = defaultdict(list)
+        for charge in due:
+            by_book[charge.merchant_no].append(charge.charge_id)
+        for merchant_no, charge_ids in by_book.items():
+            command = ExpireCharges(merchant_no, tuple(charge_ids))
+            await work.step(merchant_no, partial(writer.submit, command))
+        found += len(due)
+        more = len(due) == _DUE_MAX and not work.failed.keys().isdisjoint(by_book)
+    return found
 
 
 async def forget_codes(db: Database) -> int:

@@ -1,11 +1,14 @@
 """What the worker does with files: cut when it is time, finish what was broken off."""
 
 from datetime import date, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import uuid4
 
 import structlog
 
+from app import ids
+from app.bulk import BulkWork
 from app.calendar.errors import CalendarNotCovered
 from app.dates import SHANGHAI
 from app.db.engine import Database
@@ -44,9 +47,15 @@ async def cut_due(parts: Parts) -> list[PaymentFile]:
     except CalendarNotCovered:
         log.warning("payment_file.calendar_not_covered", date=tomorrow.isoformat())
         return []
-    return [
-        file for kind in FileKind for file in await _cut_once(parts, kind, business_date=tomorrow)
-    ]
+    made: list[PaymentFile] = []
+
+    async def cut_kind(kind: FileKind) -> None:
+        made.extend(await _cut_once(parts, kind, business_date=tomorrow))
+
+    for kind in FileKind:
+        # What is wrong with one kind of file keeps nobody from the money of the other.
+        await BulkWork(parts.db, f"cut_{kind}_files").step(ids.PLATFORM_NO, partial(cut_kind, kind))
+    return made
 
 
 async def resume(parts: Parts) -> None:
@@ -54,12 +63,24 @@ async def resume(parts: Parts) -> None:
 
     All of it may be under way in another process; doing it together does no harm.
     """
-    await finish_all(parts)
+    for name, stage in (
+        ("finish_files", finish_all),
+        ("finish_cancelling", _finish_cancelling),
+        ("apply_reports", apply_all),
+        ("serve_waiting", _serve_waiting),
+    ):
+        await BulkWork(parts.db, name).step(ids.PLATFORM_NO, partial(stage, parts))
+
+
+async def _finish_cancelling(parts: Parts) -> None:
     async with parts.db.snapshot() as tx:
         cancelled = await queries.files_being_cancelled(tx)
+    work = BulkWork(parts.db, "cancel_files")
     for file_id in cancelled:
-        await service.give_back(parts, file_id)
-    await apply_all(parts)
+        await work.step(ids.PLATFORM_NO, partial(service.give_back, parts, file_id))
+
+
+async def _serve_waiting(parts: Parts) -> None:
     async with parts.db.snapshot() as tx:
         waiting = await tx.fetch(
             _Number, "SELECT merchant_no FROM book WHERE waiting_reversal_amount > 0"
@@ -73,9 +94,10 @@ async def resume(parts: Parts) -> None:
             WHERE status = 'paid' AND settled_at IS NULL AND card_id IS NOT NULL
             """,
         )
+    work = BulkWork(parts.db, "serve_reversals")
     for merchant_no in sorted({*served, *(book.merchant_no for book in unsettled)}):
         # Some still wait for more; one may have got its money just before a process died.
-        await parts.serve_reversals(merchant_no)
+        await work.step(merchant_no, partial(parts.serve_reversals, merchant_no))
 
 
 async def _cut_once(parts: Parts, kind: FileKind, *, business_date: date) -> list[PaymentFile]:

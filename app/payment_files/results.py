@@ -7,6 +7,7 @@ goes on where it stopped, by whoever finds it, and a retry is answered as the fi
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from app import ids
+from app.bulk import BulkWork
 from app.db.engine import BULK_PATIENCE_SECONDS, Transaction
 from app.db.rows import Json
 from app.ids import Prefix, merchant_no_of
@@ -104,20 +106,26 @@ async def apply_all(parts: Parts) -> None:
     """Apply every report to its end; the worker calls this after a crash."""
     async with parts.db.snapshot() as tx:
         unapplied = await result_queries.unapplied_reports(tx)
+    work = BulkWork(parts.db, "apply_report")
     for report_id in unapplied:
-        await apply_report(parts, report_id)
+        await work.step(ids.PLATFORM_NO, partial(apply_report, parts, report_id))
 
 
 async def apply_report(parts: Parts, report_id: UUID) -> None:
-    """Apply what of a report is not applied yet, and say where its file stands then."""
+    """Apply what of a report is not applied yet, and say where its file stands then.
+
+    Raises:
+        Exception: What broke at a merchant; all others have their results, and the report
+            stays unapplied, for the worker or a retry to finish.
+    """
     async with parts.db.snapshot() as tx:
         report = await result_queries.find_report(tx, report_id)
     if report.applied_at is not None:
         return
+    work = BulkWork(parts.db, "apply_results")
     for merchant_no, lines in _by_merchant(report.results()):
-        # Lines of one merchant keep their order: an order may be paid and returned in a report.
-        for start in range(0, len(lines), STEP_MAX):
-            await _apply_step(parts, report, merchant_no, lines[start : start + STEP_MAX])
+        await work.step(merchant_no, partial(_apply_lines, parts, report, merchant_no, lines))
+    work.raise_failed()
     async with parts.db.transaction() as tx:
         status = await _settle_file(tx, report.file_id)
         await result_queries.mark_applied(tx, report_id, status)
@@ -139,9 +147,25 @@ def _merchant_of(line: Line) -> int:
     return merchant_no_of(line.result.order_id)
 
 
-async def _apply_step(
+async def _apply_lines(
     parts: Parts, report: ReportRow, merchant_no: int, lines: Sequence[Line]
 ) -> None:
+    """Apply a merchant's lines in their order: an order may be paid and returned in a report."""
+    following = False
+    for start in range(0, len(lines), STEP_MAX):
+        step = lines[start : start + STEP_MAX]
+        following = await _apply_step(parts, report, merchant_no, step)
+    if following:
+        # Also where nothing was to do: a crash may have come between the booking and this.
+        # What breaks here does not unmake the results; `due.resume` comes back to it.
+        serving = BulkWork(parts.db, "serve_reversals")
+        await serving.step(merchant_no, partial(parts.serve_reversals, merchant_no))
+
+
+async def _apply_step(
+    parts: Parts, report: ReportRow, merchant_no: int, lines: Sequence[Line]
+) -> bool:
+    """Apply lines that were not applied before; say whether something waits for the money."""
     async with parts.db.transaction() as tx, locked_books(tx, [merchant_no]) as books:
         ledger = books[merchant_no]
         done = await result_queries.positions_done(tx, merchant_no, report.report_id)
@@ -150,9 +174,7 @@ async def _apply_step(
             await _apply(tx, ledger, report.report_id, todo)
         waiting = ledger.head.waiting_reversal_amount > 0
         unsettled = await result_queries.has_unsettled_refunds(tx, merchant_no)
-    if waiting or unsettled:
-        # Also where nothing was to do: a crash may have come between the booking and this.
-        await parts.serve_reversals(merchant_no)
+    return waiting or unsettled
 
 
 async def _apply(

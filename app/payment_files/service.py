@@ -1,11 +1,13 @@
 """What operators and banks do with sealed files."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
 import structlog
 
 from app import ids
+from app.bulk import BulkWork
 from app.db.engine import BULK_PATIENCE_SECONDS, Database
 from app.db.sealing import Sealer
 from app.errors import NotFound
@@ -191,17 +193,33 @@ async def cancel(
 
 
 async def give_back(parts: Parts, file_id: UUID) -> None:
-    """Make the money of a cancelled file's orders payable again, merchant by merchant."""
+    """Make the money of a cancelled file's orders payable again, merchant by merchant.
+
+    Raises:
+        Exception: What broke at a merchant; all others have their money again, and the file
+            stays half cancelled, for the worker or a retry to finish.
+    """
     async with parts.db.snapshot() as tx:
         merchants = await order_queries.merchants_with_pending(tx, file_id)
+    work = BulkWork(parts.db, "cancel_file")
     for merchant_no in merchants:
-        while await _give_back_step(parts, file_id, merchant_no):
-            pass
+        await work.step(merchant_no, partial(_give_back_to, parts, file_id, merchant_no))
+    work.raise_failed()
     async with parts.db.transaction() as tx:
         await queries.set_status(tx, file_id, FileStatus.CANCELLED)
 
 
-async def _give_back_step(parts: Parts, file_id: UUID, merchant_no: int) -> bool:
+async def _give_back_to(parts: Parts, file_id: UUID, merchant_no: int) -> None:
+    more = True
+    while more:
+        more, waiting = await _give_back_step(parts, file_id, merchant_no)
+        if waiting:
+            serving = BulkWork(parts.db, "serve_reversals")
+            await serving.step(merchant_no, partial(parts.serve_reversals, merchant_no))
+
+
+async def _give_back_step(parts: Parts, file_id: UUID, merchant_no: int) -> tuple[bool, bool]:
+    """Give a step of orders back; say whether more may follow, and whether reversals wait."""
     async with parts.db.transaction() as tx, locked_books(tx, [merchant_no]) as books:
         ledger = books[merchant_no]
         pending = await result_queries.pending_order_ids(tx, merchant_no, file_id, STEP_MAX)
@@ -210,9 +228,7 @@ async def _give_back_step(parts: Parts, file_id: UUID, merchant_no: int) -> bool
             desk.book(order_id, OrderStatus.CANCELLED, (Booking.CANCELLED,))
         await desk.store(tx)
         waiting = ledger.head.waiting_reversal_amount > 0
-    if waiting:
-        await parts.serve_reversals(merchant_no)
-    return len(pending) == STEP_MAX
+    return len(pending) == STEP_MAX, waiting
 
 
 def _require_not_cancelled(file: FileRow) -> None:

@@ -189,9 +189,13 @@ async def districts_in_suspense(tx: Transaction) -> Sequence[str]:
 
 
 async def due_receipts(
-    tx: Transaction, *, received_before: Mapping[str, datetime], count: int
+    tx: Transaction,
+    *,
+    received_before: Mapping[str, datetime],
+    count: int,
+    except_at: Sequence[int] = (),
 ) -> Sequence[DueReceipt]:
-    """Find money that nobody matched in time; `received_before` is by district."""
+    """Find money that nobody matched in time, but for some merchants'; times are by district."""
     return await tx.fetch(
         DueReceipt,
         """
@@ -200,9 +204,11 @@ async def due_receipts(
         JOIN unnest(CAST(:districts AS text[]), CAST(:moments AS timestamptz[]))
              AS due (district, moment) USING (district)
         WHERE receipt.status = 'suspense' AND receipt.received_at <= due.moment
+            AND receipt.merchant_no <> ALL (CAST(:except_at AS integer[]))
         ORDER BY receipt.received_at LIMIT :count
         """,
         districts=list(received_before),
         moments=list(received_before.values()),
         count=count,
+        except_at=list(except_at),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from app.access import approvals
 from app.access.approvals import Approval, Execution, Executor
+from app.bulk import BulkWork
 from app.dates import business_date
 from app.errors import NotFound
 from app.ids import PLATFORM_NO, Prefix, merchant_no_of, new_id, parse, to_text
@@ -24,7 +26,7 @@ from app.writer import requests
 from app.writer.answers import Answered, as_facts, from_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -64,20 +66,43 @@ async def propose_return(
 
 async def return_due(till: Till, *, count: int) -> int:
     """Give back what nobody matched within the days of its district; say how many receipts."""
+    work = BulkWork(till.db, "return_receipts")
+    found = 0
+    more = True
+    while more:
+        due = await _due_receipts(till, count=count, except_at=list(work.failed))
+        for receipt in due:
+            if receipt.merchant_no not in work.failed:
+                await work.step(receipt.merchant_no, partial(_return_due, till, receipt))
+        found += len(due)
+        broken = any(receipt.merchant_no in work.failed for receipt in due)
+        # Without those at which it broke: they must not crowd out the others.
+        more = len(due) == count and broken
+    return found
+
+
+async def _due_receipts(
+    till: Till, *, count: int, except_at: Sequence[int]
+) -> Sequence[queries.DueReceipt]:
     async with till.db.transaction() as tx:
         now = await tx.now()
         moments: dict[str, datetime] = {}
         for district in await queries.districts_in_suspense(tx):
             policies = await till.policies.policies_in(district, business_date(now), tx=tx)
             moments[district] = now - timedelta(days=policies.suspense_days)
-        due = await queries.due_receipts(tx, received_before=moments, count=count)
-    for receipt in due:
-        refund_id = new_id(receipt.merchant_no)
-        await till.writer.submit(
-            ReturnReceipt(receipt.merchant_no, None, receipt.receipt_id, refund_id)
+        return await queries.due_receipts(
+            tx, received_before=moments, count=count, except_at=except_at
         )
-        log.info("receipt.returned", receipt_id=str(receipt.receipt_id))
-    return len(due)
+
+
+async def _return_due(till: Till, receipt: queries.DueReceipt) -> None:
+    no = receipt.merchant_no
+    command = ReturnReceipt(no, None, receipt.receipt_id, new_id(no))
+    try:
+        await till.writer.submit(command)
+    except ReceiptNotInSuspense:
+        return  # Somebody matched or returned it meanwhile.
+    log.info("receipt.returned", receipt_id=str(receipt.receipt_id))
 
 
 def executors(till: Till) -> Mapping[str, Executor]:

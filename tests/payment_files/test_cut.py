@@ -19,7 +19,7 @@ from app.ids import Prefix
 from app.ledger import checkpoints
 from app.ledger.chart import AccountType
 from app.ledger.checkpoints import Signer
-from app.payment_files import cutting, due, service
+from app.payment_files import cutting, due, merchant_cuts, service
 from app.payment_files.domain import Below, FileFilter, FileKind, FileStatus
 from app.payment_files.errors import FileAlreadyDownloaded
 from tests.builder import SEALER
@@ -137,7 +137,7 @@ async def test_refunds_are_paid_oldest_first_whole_and_none_overtakes(world: Wor
 async def test_more_refunds_than_one_step_are_all_in_the_file(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cutting, "STEP_MAX", 3)
+    monkeypatch.setattr(merchant_cuts, "STEP_MAX", 3)
     shop = await world.shop()
     for amount in range(1, 8):
         await world.refund(shop, amount)
@@ -250,8 +250,8 @@ async def test_a_seal_leaves_a_signed_checkpoint_of_the_books(world: World) -> N
 # Crashes and races -------------------------------------------------------------------------
 
 
-class Crash(Exception):
-    """The process dies here."""
+class Crash(BaseException):
+    """The process dies here: nothing that catches errors may go on."""
 
 
 class CrashingSealer(Sealer):

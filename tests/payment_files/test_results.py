@@ -367,8 +367,8 @@ async def test_contradicting_reports_at_once_leave_the_book_true(world: World) -
     assert sum((await world.balances(shop)).values()) in {0, 20_00}
 
 
-class Crash(Exception):
-    """The process dies here."""
+class Crash(BaseException):
+    """The process dies here: nothing that catches errors may go on."""
 
 
 @pytest.mark.parametrize("survived", [0, 1, 2])
