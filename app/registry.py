@@ -6,14 +6,31 @@ from app.cards import tables as card_tables
 from app.cases import tables as case_tables
 from app.charges import confirming, placing, reversing
 from app.charges import tables as charge_tables
+from app.holds import deciding as deciding_holds
+from app.holds import tables as hold_tables
 from app.purchases import funding, selling
 from app.purchases import tables as purchase_tables
 from app.refunds import deciding as refunding
 from app.refunds import tables as refund_tables
 from app.writer.engine import Registry
 
-_ROWS: Final = (card_tables, case_tables, purchase_tables, charge_tables, refund_tables)
-_DECISIONS: Final = (selling, funding, placing, confirming, reversing, refunding)
+_ROWS: Final = (
+    card_tables,
+    case_tables,
+    purchase_tables,
+    charge_tables,
+    refund_tables,
+    hold_tables,
+)
+_DECISIONS: Final = (
+    selling,
+    funding,
+    placing,
+    confirming,
+    reversing,
+    refunding,
+    deciding_holds,
+)
 
 REGISTRY: Final = Registry(
     tables=[table for rows in _ROWS for table in rows.TABLES],

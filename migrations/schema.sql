@@ -1258,6 +1258,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.file_sequence TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.hold TO anxin_service;
 
+GRANT UPDATE(status) ON TABLE public.hold TO anxin_service;
+
+GRANT UPDATE(ended_at) ON TABLE public.hold TO anxin_service;
+
+GRANT UPDATE(ended_seq) ON TABLE public.hold TO anxin_service;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO anxin_service;
 
 GRANT SELECT,INSERT ON TABLE public.transfer TO anxin_service;

@@ -1,7 +1,9 @@
 """What a card refuses."""
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from app.cards.holding import CardHold
 from app.errors import StateRefusal
 from app.ids import Prefix, to_text
 
@@ -24,10 +26,17 @@ class CardOnHold(StateRefusal):
 
     code = "card_on_hold"
 
-    def __init__(self, card_id: UUID) -> None:
+    def __init__(self, card_id: UUID, holds: Sequence[CardHold] = ()) -> None:
+        """Say what holds the card, oldest first; the oldest also as members of its own."""
+        shown = [hold.members() for hold in holds]
+        oldest: Mapping[str, object] = shown[0] if shown else {}
         super().__init__(
             "The card is under a hold; nothing was done.",
             card_id=to_text(Prefix.CARD, card_id),
+            document_number=oldest.get("document_number"),
+            reason=oldest.get("reason"),
+            expires_at=oldest.get("expires_at"),
+            holds=shown,
         )
 
 

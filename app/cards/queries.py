@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from app.cards.domain import Card
+from app.cards.holding import CardHold
 from app.db.rows import columns_of
 from app.money import Fen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from app.db.engine import Transaction
 
@@ -27,7 +29,13 @@ LEFT JOIN LATERAL (
       AND (draw ->> 'card_id')::uuid = card.card_id
 ) AS freed ON true
 """.replace("::", r"\:\:")
+# A hold that has ended by the clock holds no longer, whether the worker has been there or not.
+_HOLDING: Final = """
+    FROM hold WHERE hold.merchant_no = card.merchant_no AND hold.target_id = card.card_id
+        AND hold.status = 'active' AND (hold.expires_at > anxin_now()) IS NOT FALSE
+"""
 _REPLACED: Final = {
+    "on_hold": f"(card.on_hold AND EXISTS (SELECT {_HOLDING})) AS on_hold",
     "face_held_amount": "card.face_held_amount - freed.face AS face_held_amount",
     "sessions_held": "card.sessions_held - freed.sessions AS sessions_held",
     "pending_count": "card.pending_count - freed.count AS pending_count",
@@ -109,6 +117,28 @@ async def list_of_consumer(
         before=before,
         count=count,
     )
+
+
+async def holds_on(tx: Transaction, cards: Sequence[Card]) -> Mapping[UUID, Sequence[CardHold]]:
+    """Read what holds these cards, oldest first; nothing is asked where none is held."""
+    held = [card for card in cards if card.on_hold]
+    if not held:
+        return {}
+    rows = await tx.fetch(
+        CardHold,
+        f"""
+        SELECT card.card_id, hold.document_number, hold.reason, hold.expires_at
+        FROM unnest(CAST(:nos AS integer[]), CAST(:ids AS uuid[])) AS card (merchant_no, card_id)
+        CROSS JOIN LATERAL (SELECT hold.* {_HOLDING}) AS hold
+        ORDER BY hold.seq
+        """,  # noqa: S608  # our own condition
+        nos=[card.merchant_no for card in held],
+        ids=[card.card_id for card in held],
+    )
+    found: dict[UUID, list[CardHold]] = defaultdict(list)
+    for row in rows:
+        found[row.card_id].append(row)
+    return found
 
 
 async def statement_of(

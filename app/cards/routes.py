@@ -24,7 +24,10 @@ async def list_cards(
     ref = await services.directory.find(merchant.merchant_no)
     shown = page.close(read.cards, lambda card: card.card_id)
     return ListRead(
-        data=[MerchantCardRead.from_domain(card, ref, read.day) for card in shown.rows],
+        data=[
+            MerchantCardRead.from_domain(card, ref, read.day, read.holds.get(card.card_id, ()))
+            for card in shown.rows
+        ],
         next_cursor=shown.next_cursor,
     )
 
@@ -38,7 +41,8 @@ async def read_card(
         services.db, merchant.merchant_no, parse(Prefix.CARD, card_id)
     )
     ref = await services.directory.find(merchant.merchant_no)
-    return MerchantCardRead.from_domain(read.cards[0], ref, read.day)
+    card = read.cards[0]
+    return MerchantCardRead.from_domain(card, ref, read.day, read.holds.get(card.card_id, ()))
 
 
 @router.get("/me/cards", summary="List one's own cards")
@@ -52,7 +56,10 @@ async def list_my_cards(
     shown = page.close(read.cards, lambda card: card.card_id)
     refs = {no: await services.directory.find(no) for no in {c.merchant_no for c in shown.rows}}
     return ListRead(
-        data=[CardRead.from_domain(c, refs[c.merchant_no], read.day) for c in shown.rows],
+        data=[
+            CardRead.from_domain(c, refs[c.merchant_no], read.day, read.holds.get(c.card_id, ()))
+            for c in shown.rows
+        ],
         next_cursor=shown.next_cursor,
     )
 
@@ -64,7 +71,8 @@ async def read_my_card(card_id: CardId, consumer: ConsumerDep, services: Service
         services.db, consumer.consumer, parse(Prefix.CARD, card_id)
     )
     card = read.cards[0]
-    return CardRead.from_domain(card, await services.directory.find(card.merchant_no), read.day)
+    ref = await services.directory.find(card.merchant_no)
+    return CardRead.from_domain(card, ref, read.day, read.holds.get(card.card_id, ()))
 
 
 @router.get(

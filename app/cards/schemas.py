@@ -27,7 +27,10 @@ from app.ids import Prefix, to_text
 from app.money import CURRENCY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.cards.directory import MerchantRef
+    from app.cards.holding import CardHold
     from app.cards.queries import StatementRow
 
 _OF_CHARGES = frozenset({CardEntryKind.USED, CardEntryKind.REVERSED})
@@ -41,6 +44,14 @@ class MerchantShown(Model):
     name: str
 
 
+class CardHoldRead(Model):
+    """What holds a card, and why."""
+
+    document_number: str = Field(examples=["(2026)浙0106执1234号"])
+    reason: str = Field(examples=["法院财产保全"])
+    expires_at: Time | None = Field(description="Null stands until it is lifted.")
+
+
 class CardRead(Model):
     """A card: what was paid, what was used, what is left and where it is."""
 
@@ -48,6 +59,7 @@ class CardRead(Model):
     kind: CardKind
     status: CardStatus
     on_hold: bool
+    holds: list[CardHoldRead] = Field(description="What holds the card, oldest first.")
     merchant: MerchantShown
     product_id: ProductId
     paid_amount: Amount
@@ -72,9 +84,11 @@ class CardRead(Model):
     currency: Currency
 
     @classmethod
-    def from_domain(cls, card: Card, merchant: MerchantRef, today: date) -> Self:
-        """Show a card as it stands today."""
-        return cls.model_validate(_fields(card, merchant, today))
+    def from_domain(
+        cls, card: Card, merchant: MerchantRef, today: date, holds: Sequence[CardHold] = ()
+    ) -> Self:
+        """Show a card as it stands today, with what holds it."""
+        return cls.model_validate(_fields(card, merchant, today, holds))
 
 
 class MerchantCardRead(CardRead):
@@ -83,10 +97,13 @@ class MerchantCardRead(CardRead):
     consumer: str = Field(description="The consumer's id, masked.", examples=["****r-17"])
 
     @classmethod
-    def from_domain(cls, card: Card, merchant: MerchantRef, today: date) -> Self:
-        """Show a card of the merchant as it stands today."""
+    def from_domain(
+        cls, card: Card, merchant: MerchantRef, today: date, holds: Sequence[CardHold] = ()
+    ) -> Self:
+        """Show a card of the merchant as it stands today, with what holds it."""
         shown = card.consumer_id[-_SHOWN_LENGTH:] if len(card.consumer_id) > _SHOWN_LENGTH else ""
-        return cls.model_validate({**_fields(card, merchant, today), "consumer": f"****{shown}"})
+        fields = _fields(card, merchant, today, holds)
+        return cls.model_validate({**fields, "consumer": f"****{shown}"})
 
 
 class StatementRead(Model):
@@ -134,13 +151,16 @@ class StatementRead(Model):
         )
 
 
-def _fields(card: Card, merchant: MerchantRef, today: date) -> dict[str, object]:
+def _fields(
+    card: Card, merchant: MerchantRef, today: date, holds: Sequence[CardHold]
+) -> dict[str, object]:
     is_value, is_count = card.kind == CardKind.STORED_VALUE, card.kind == CardKind.COUNT
     return {
         "id": to_text(Prefix.CARD, card.card_id),
         "kind": CardKind(card.kind),
         "status": card.status_on(today),
         "on_hold": card.on_hold,
+        "holds": [hold.members() for hold in holds],
         "merchant": MerchantShown(
             id=to_text(Prefix.MERCHANT, merchant.merchant_id), name=merchant.name
         ),

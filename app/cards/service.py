@@ -11,13 +11,14 @@ from app.errors import NotFound
 from app.ids import merchant_no_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
     from uuid import UUID
 
     from app.cards.domain import Card
+    from app.cards.holding import CardHold
     from app.cards.queries import StatementRow
-    from app.db.engine import Database
+    from app.db.engine import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Today:
 
     cards: Sequence[Card]
     day: date
+    holds: Mapping[UUID, Sequence[CardHold]]
+    """What holds those cards that are held."""
 
 
 async def cards_of_merchant(
@@ -34,7 +37,7 @@ async def cards_of_merchant(
     """Read a page of a merchant's cards, newest first."""
     async with db.transaction() as tx:
         rows = await queries.list_of_merchant(tx, merchant_no, before=before, count=count)
-        return Today(rows, business_date(await tx.now()))
+        return await _today(tx, rows)
 
 
 async def cards_of_consumer(
@@ -43,7 +46,7 @@ async def cards_of_consumer(
     """Read a page of a consumer's cards over all merchants, newest first."""
     async with db.transaction() as tx:
         rows = await queries.list_of_consumer(tx, consumer, before=before, count=count)
-        return Today(rows, business_date(await tx.now()))
+        return await _today(tx, rows)
 
 
 async def card_of_merchant(db: Database, merchant_no: int, card_id: UUID) -> Today:
@@ -56,7 +59,7 @@ async def card_of_merchant(db: Database, merchant_no: int, card_id: UUID) -> Tod
         card = await queries.find_card(tx, merchant_no, card_id)
         if card is None:
             raise NotFound
-        return Today([card], business_date(await tx.now()))
+        return await _today(tx, [card])
 
 
 async def card_of_consumer(db: Database, consumer: UUID, card_id: UUID) -> Today:
@@ -69,6 +72,11 @@ async def card_of_consumer(db: Database, consumer: UUID, card_id: UUID) -> Today
     if read.cards[0].consumer != consumer:
         raise NotFound
     return read
+
+
+async def _today(tx: Transaction, cards: Sequence[Card]) -> Today:
+    holds = await queries.holds_on(tx, cards)
+    return Today(cards, business_date(await tx.now()), holds)
 
 
 async def statement_of(

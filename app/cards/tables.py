@@ -33,6 +33,7 @@ CARDS: Final = Table(
         "consumer",
         "consumer_id",
         "status",
+        "on_hold",
         "face_used_amount",
         "face_held_amount",
         "list_used_amount",
