@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -19,7 +20,7 @@ LEFT JOIN fact USING (merchant_no, seq)
 
 _TERMS: Final = f"""
 SELECT {", ".join(f"card.{name}" for name in Card._fields)},
-       purchase.contract_sha256, purchase.accepted_at, funded.evidence_hash
+       purchase.consumer, purchase.contract_sha256, purchase.accepted_at, funded.evidence_hash
 FROM card
 JOIN purchase USING (merchant_no, purchase_id)
 LEFT JOIN card_entry AS funded
@@ -55,11 +56,17 @@ async def check_terms(connection: asyncpg.Connection, tell: Tell) -> list[Findin
     """Hash every card's terms anew and compare with what its first line put into the chain."""
     findings: list[Finding] = []
     async for row in rows_of(connection, _TERMS, tell):
-        card = Card(*row[:-3])  # pyright: ignore[reportArgumentType]  # the columns of _TERMS
-        contract_sha256, accepted_at, evidence_hash = row[-3:]
+        card = Card(*row[:-4])  # pyright: ignore[reportArgumentType]  # the columns of _TERMS
+        buyer, contract_sha256, accepted_at, evidence_hash = row[-4:]
         assert isinstance(contract_sha256, bytes)
+        assert isinstance(buyer, UUID)
         computed = (
-            terms_hash(card, contract_sha256=contract_sha256, accepted_at=accepted_at)
+            # The terms name who accepted them, whoever holds the card by now.
+            terms_hash(
+                card._replace(consumer=buyer),
+                contract_sha256=contract_sha256,
+                accepted_at=accepted_at,
+            )
             if isinstance(accepted_at, datetime)
             else b""
         )

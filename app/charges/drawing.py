@@ -27,6 +27,7 @@ from app.charges.tables import CHARGES_BY_CODE, CHARGES_BY_STATE, CODES
 from app.charges.using import expire_due
 from app.dates import business_date
 from app.errors import NotFound
+from app.holds.standing import all_by_the_clock, check_usable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,12 +80,17 @@ def draw_on_cards(command: PlaceCharge, book: Book, at: datetime) -> Drawn:
     today = business_date(at)
     holder = _holder(command, book, at)
     if holder.named is not None:
-        holder.named.check_usable(today)
+        check_usable(book, holder.named, at)
+        # One that was lost or changed hands since is usable again, but not by this code.
+        if holder.code is not None and not holder.named.allows_codes_of(holder.code.created_at):
+            raise CodeInvalid
     pending = (holder.consumer, ChargeStatus.PENDING_CONFIRMATION)
     ended, freed = expire_due(book.group(CHARGES_BY_STATE, pending), book, at)
-    every = [
-        freed.get(card.card_id, card) for card in book.group(CARDS_OF_CONSUMER, holder.consumer)
-    ]
+    every = all_by_the_clock(
+        book,
+        [freed.get(card.card_id, card) for card in book.group(CARDS_OF_CONSUMER, holder.consumer)],
+        at,
+    )
     cards = _fitting(command, holder, every, today)
     draws = with_list_amounts(
         _draws(command, cards, at), cards, command.list_amount, confirmed_in_app=False
@@ -121,8 +127,10 @@ def _fitting(
     named = holder.named.card_id if holder.named is not None else None
     unfinished = [card for card in every if not card.is_finished or card.card_id == named]
     of_kind = [card for card in unfinished if card.kind == kind]
-    if holder.code is not None and holder.code.card_id is not None:
-        of_kind = [card for card in of_kind if card.card_id == holder.code.card_id]
+    if (code := holder.code) is not None:
+        only = code.card_id
+        of_kind = [card for card in of_kind if only is None or card.card_id == only]
+        of_kind = [card for card in of_kind if card.allows_codes_of(code.created_at)]
     if not of_kind:
         if holder.code is None:
             raise ChargeKindMismatch(kind)

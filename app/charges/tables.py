@@ -73,12 +73,15 @@ _CARDS_OF_CODE: Final = (
     f"{_CODE} JOIN card ON card.merchant_no = need.merchant_no"
     " AND card.consumer = consumer_code.consumer " + cards_that_matter("consumer_code.card_id")
 )
-# The cards of a charge's draws, and the others that its consumer can use.
+# The cards of a charge's draws, whoever holds them by now, and the others that its consumer can
+# use.
 _CARDS_OF: Final = (
-    " JOIN card ON card.merchant_no = need.merchant_no AND card.consumer = {charge}.consumer"
-    " AND (card.status NOT IN ('used_up', 'refunded', 'recalled', 'replaced')"
-    " OR card.card_id IN (SELECT (draw ->> 'card_id')::uuid"
-    " FROM jsonb_array_elements({charge}.draws) AS draw))"
+    " JOIN LATERAL (SELECT (draw ->> 'card_id')::uuid AS card_id"
+    " FROM jsonb_array_elements({charge}.draws) AS draw"
+    " UNION SELECT own.card_id FROM card AS own"
+    " WHERE own.merchant_no = need.merchant_no AND own.consumer = {charge}.consumer"
+    " AND own.status NOT IN ('used_up', 'refunded', 'recalled', 'replaced')) AS near ON true"
+    " JOIN card ON card.merchant_no = need.merchant_no AND card.card_id = near.card_id"
 )
 _CARDS_OF_CHARGE: Final = (
     "JOIN charge AS named ON named.merchant_no = need.merchant_no AND named.charge_id = need.v1"
@@ -89,14 +92,14 @@ _ACCOUNT_OF_CARD: Final = (
 )
 # A credit to payable covers few waiting reversals; the rest waits for the next credit. Those of
 # upheld disputes are the first (`reversing.turn_of` is the same order).
-_WAITING: Final = (
+WAITING: Final = (
     "JOIN book ON book.merchant_no = need.merchant_no AND book.waiting_reversal_amount > 0"
     " JOIN LATERAL (SELECT charge_id, consumer, draws FROM charge AS oldest"
     " WHERE oldest.merchant_no = book.merchant_no AND oldest.reversal_status = 'pending'"
     " ORDER BY (oldest.status <> 'disputed'), oldest.reversal_requested_at, oldest.charge_id"
     " LIMIT 100) AS waiting ON true"
 )
-_CARDS_WAITING: Final = _WAITING + _CARDS_OF.format(charge="waiting")
+_CARDS_WAITING: Final = WAITING + _CARDS_OF.format(charge="waiting")
 
 CODE_BY_HASH: Final = Lookup("code_by_hash", CODES, ("bytea",), _CODE)
 CARDS_OF_CODE: Final = Lookup("cards_of_code", CARDS, ("bytea",), _CARDS_OF_CODE)
@@ -162,7 +165,7 @@ WAITING_CHARGES: Final = Lookup(
     "waiting_charges",
     CHARGES,
     (),
-    f"{_WAITING} JOIN charge ON charge.merchant_no = need.merchant_no"
+    f"{WAITING} JOIN charge ON charge.merchant_no = need.merchant_no"
     " AND charge.charge_id = waiting.charge_id",
 )
 CARDS_WAITING: Final = Lookup("cards_waiting", CARDS, (), _CARDS_WAITING)

@@ -42,6 +42,9 @@ def a_card(kind: CardKind = CardKind.STORED_VALUE, **fields: Any) -> Card:
         "term_days": None,
         "activated_on": ACTIVATED,
         "valid_until": None,
+        "frozen_on": None,
+        "codes_from": None,
+        "refundable_from": None,
         "paid_at": datetime(2026, 1, 1, 4, tzinfo=UTC),
         **fields,
     }
