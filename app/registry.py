@@ -6,6 +6,9 @@ from app.cards import tables as card_tables
 from app.cases import tables as case_tables
 from app.charges import confirming, placing, reversing
 from app.charges import tables as charge_tables
+from app.disputes import deciding as deciding_disputes
+from app.disputes import opening as opening_disputes
+from app.disputes import tables as dispute_tables
 from app.holds import deciding as deciding_holds
 from app.holds import tables as hold_tables
 from app.purchases import funding, selling
@@ -19,6 +22,7 @@ _ROWS: Final = (
     case_tables,
     purchase_tables,
     charge_tables,
+    dispute_tables,
     refund_tables,
     hold_tables,
 )
@@ -28,6 +32,8 @@ _DECISIONS: Final = (
     placing,
     confirming,
     reversing,
+    opening_disputes,
+    deciding_disputes,
     refunding,
     deciding_holds,
 )

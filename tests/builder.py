@@ -218,6 +218,8 @@ BOOK_TABLES = (
     "card",
     "card_entry",
     "charge",
+    "case_file",
+    "dispute",
     "stored_request",
 )
 """Every table that a command may write, but for the outbox."""

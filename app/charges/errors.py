@@ -123,8 +123,8 @@ class ChargeNotConfirmed(StateRefusal):
 
     code = "charge_not_confirmed"
 
-    def __init__(self, status: str) -> None:
-        super().__init__(f"The charge is {status}.", charge_status=str(status))
+    def __init__(self, status: str, detail: str | None = None, **members: object) -> None:
+        super().__init__(detail or f"The charge is {status}.", charge_status=str(status), **members)
 
 
 class ChargeDisputed(StateRefusal):
@@ -132,8 +132,10 @@ class ChargeDisputed(StateRefusal):
 
     code = "charge_disputed"
 
-    def __init__(self) -> None:
-        super().__init__("The charge is disputed; the dispute decides it.")
+    def __init__(
+        self, detail: str = "The charge is disputed; the dispute decides it.", **members: object
+    ) -> None:
+        super().__init__(detail, **members)
 
 
 class ChargeChanged(StateRefusal):
@@ -149,9 +151,10 @@ class ChargeChanged(StateRefusal):
 
 
 class DeadlinePassed(errors.DeadlinePassed):
-    """The time in which a use can be taken back is over."""
+    """The time in which a use can be disputed or taken back is over."""
 
     def __init__(self, deadline: datetime) -> None:
         super().__init__(
-            "The time in which this use could be reversed is over.", deadline=deadline.isoformat()
+            "The time in which this use could be disputed or reversed is over.",
+            deadline=deadline.isoformat(),
         )

@@ -16,6 +16,7 @@ import asyncpg
 from app.cards.proofs import check_lines, check_terms
 from app.cards.verification import CARD_CHECKS
 from app.charges.verification import CHARGE_CHECKS, check_confirmations
+from app.disputes.verification import DISPUTE_CHECKS, DISPUTE_RULES, check_disputes
 from app.ledger.checkpoints import check_checkpoints
 from app.ledger.checks import LEDGER_CHECKS
 from app.ledger.verification import (
@@ -29,7 +30,7 @@ from app.ledger.verification import (
 )
 from app.payment_files.verification import FILE_CHECKS
 from app.purchases.verification import SALE_CHECKS
-from app.refunds.proofs import REFUND_RULES, check_refunds
+from app.refunds.proofs import REFUND_RULES, check_refunded_cards, check_refunds
 from app.refunds.verification import REFUND_CHECKS
 
 CHECKS: Final = (
@@ -37,6 +38,7 @@ CHECKS: Final = (
     *SALE_CHECKS,
     *CARD_CHECKS,
     *CHARGE_CHECKS,
+    *DISPUTE_CHECKS,
     *REFUND_CHECKS,
     *FILE_CHECKS,
 )
@@ -105,6 +107,7 @@ _WALKED_RULES: Final = {
     "line_is_in_the_chain": "A statement's line is the one whose hash is in the chain.",
     "terms_are_those_of_the_sale": "A card's terms are those whose hash is in its first line.",
     "confirmation_binds_the_use": "A confirmation's hash binds what the charge says.",
+    **DISPUTE_RULES,
     **REFUND_RULES,
 }
 
@@ -123,7 +126,9 @@ _WALKS: Final = (
     _Walk("lines_in_the_chain", "card_entry", check_lines),
     _Walk("terms_of_the_sale", "card", check_terms),
     _Walk("confirmations", "charge", check_confirmations),
+    _Walk("disputes", "dispute", check_disputes),
     _Walk("refunds", "refund", check_refunds),
+    _Walk("refunded cards", "refund", check_refunded_cards),
 )
 
 

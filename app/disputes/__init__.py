@@ -1,0 +1,1 @@
+"""Disputes: a consumer contests a use, its money is set aside, and a case decides it."""

@@ -1,0 +1,111 @@
+"""Use case of a consumer who contests a use. Its case is answered and decided in `app/cases`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import urandom
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.calendar.errors import CalendarNotCovered
+from app.cases.domain import Opening, words
+from app.cases.rows import CaseKind
+from app.charges import queries
+from app.charges.replaying import as_of
+from app.dates import business_date
+from app.disputes.commands import OpenDispute
+from app.ids import merchant_no_of, new_id
+from app.writer.answers import Answered
+
+if TYPE_CHECKING:
+    from datetime import date
+    from uuid import UUID
+
+    from app.calendar.current import CurrentCalendar
+    from app.charges.domain import Charge
+    from app.db.engine import Database
+    from app.db.sealing import Sealer
+    from app.policies.domain import Policies
+    from app.writer.engine import Writer
+    from app.writer.requests import RequestKey
+
+log = structlog.get_logger()
+
+_SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What opening a dispute needs of its process."""
+
+    db: Database
+    writer: Writer
+    sealer: Sealer
+    calendar: CurrentCalendar
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What the consumer says of a use: a word for it, and whatever else they write."""
+
+    reason: str
+    text: str | None
+
+
+async def open_dispute(  # noqa: PLR0913  # a request is its fields
+    desk: Desk,
+    consumer: UUID,
+    charge_id: UUID,
+    complaint: Complaint,
+    *,
+    policies: Policies,
+    request: RequestKey | None,
+) -> Answered[Charge]:
+    """Contest a use; a retry, or asking again while it is disputed, gives the same.
+
+    Raises:
+        DomainError: What the decision refuses.
+    """
+    no = merchant_no_of(charge_id)
+    salt = urandom(_SALT_BYTES)
+    text = complaint.text
+    opening = Opening(
+        merchant_no=no,
+        case_id=new_id(no),
+        kind=CaseKind.DISPUTE,
+        consumer=consumer,
+        reason=complaint.reason,
+        salt=salt,
+        text=None if text is None else words(desk.sealer.seal(text), text, salt),
+        answer_due_on=await _answer_due_on(desk, policies.case_answer_working_days),
+    )
+    command = OpenDispute(
+        no, request, new_id(no), charge_id, consumer, opening, policies.reversal_days
+    )
+    outcome = await desk.writer.submit(command)
+    if outcome.replayed is not None:
+        outcome.replayed.raise_refusal()
+        async with desk.db.transaction() as tx:
+            charge = await queries.find_charge(tx, no, charge_id)
+        assert charge is not None, "charges are never deleted"
+        return Answered(as_of(charge, outcome.replayed), replayed=True)
+    disputed: Charge = outcome.result
+    log.info(
+        "dispute.opened",
+        dispute_id=str(disputed.dispute_id),
+        charge_id=str(charge_id),
+        merchant_no=no,
+    )
+    return Answered(disputed)
+
+
+async def _answer_due_on(desk: Desk, working_days: int) -> date | None:
+    """Give the last day for the merchant's answer; None where the calendar does not reach."""
+    calendar = await desk.calendar.get()
+    async with desk.db.transaction() as tx:
+        today = business_date(await tx.now())
+    try:
+        return calendar.nth_working_day(today, working_days)
+    except CalendarNotCovered:
+        return None

@@ -1,0 +1,171 @@
+"""Disputes of uses that really happened, in the worker's own database."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import pytest_asyncio
+
+from app import ids
+from app.access.principals import ConsumerPrincipal
+from app.calendar.current import CurrentCalendar
+from app.calendar.service import load_official_years
+from app.cases.domain import Answer, Ruling, Silence, Step
+from app.cases.rows import CaseDecision, CaseFile, DecidedBy
+from app.charges.domain import Charge
+from app.charges.queries import find_charge
+from app.db.engine import Database
+from app.db.rows import columns_of
+from app.disputes import service
+from app.disputes.deciding import conduct
+from app.disputes.rows import Dispute
+from app.disputes.service import Complaint, Desk
+from app.policies.domain import Policies
+from app.writer.requests import RequestKey
+from tests.builder import SEALER, Shop, Trader, writing
+from tests.cluster import DatabaseUrls
+
+COMPLAINT = Complaint("not_provided", "当天没有剪发")
+AGREES = Answer(agree=True, text=None, by="chen.wei")
+OBJECTS = Answer(agree=False, text=None, by="chen.wei")
+SILENCE = Silence()
+DAY_SECONDS = 86_400
+
+
+def ruling(decision: CaseDecision) -> Ruling:
+    """Say what two persons decided."""
+    return Ruling(decision, DecidedBy.TWO_PERSONS, approval_id=uuid4())
+
+
+UPHELD, REJECTED = CaseDecision.UPHELD, CaseDecision.REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Disputer:
+    """Disputes uses as consumers do, and takes the steps of the cases."""
+
+    given: Trader
+
+    @property
+    def desk(self) -> Desk:
+        given = self.given
+        calendar = CurrentCalendar(given.db, provisional=True)
+        return Desk(given.db, given.writer, SEALER, calendar)
+
+    async def disputed(
+        self,
+        consumer: ConsumerPrincipal,
+        charge: Charge,
+        *,
+        reversal_days: int = 90,
+        request: RequestKey | None = None,
+        complaint: Complaint = COMPLAINT,
+    ) -> Charge:
+        done = await service.open_dispute(
+            self.desk,
+            consumer.consumer,
+            charge.charge_id,
+            complaint,
+            policies=Policies(reversal_days=reversal_days),
+            request=request,
+        )
+        return done.value
+
+    async def step(
+        self, charge: Charge, step: Step, *, request: RequestKey | None = None
+    ) -> CaseFile:
+        """Take a step of the charge's case."""
+        command = conduct(await self.case(charge), step, request)
+        outcome = await self.given.writer.submit(command)
+        if outcome.replayed is not None:
+            outcome.replayed.raise_refusal()
+            return await self.case(charge)
+        return outcome.result
+
+    async def decided(self, charge: Charge, decision: CaseDecision) -> Charge:
+        """Let the merchant object and two persons decide."""
+        await self.step(charge, OBJECTS)
+        await self.step(charge, ruling(decision))
+        return await self.read(charge)
+
+    async def read(self, charge: Charge) -> Charge:
+        async with self.given.db.snapshot() as tx:
+            found = await find_charge(tx, charge.merchant_no, charge.charge_id)
+        assert found is not None
+        return found
+
+    async def case(self, charge: Charge) -> CaseFile:
+        return await self._of_charge(CaseFile, "case_file", charge)
+
+    async def dispute(self, charge: Charge) -> Dispute:
+        return await self._of_charge(Dispute, "dispute", charge)
+
+    async def waiting_amount(self, shop: Shop) -> object:
+        async with self.given.db.snapshot() as tx:
+            return await tx.value(
+                "SELECT waiting_reversal_amount FROM book WHERE merchant_no = :no",
+                no=shop.merchant_no,
+            )
+
+    async def entries(self, shop: Shop) -> list[str]:
+        """Name the kinds of the book's entries in their order, transfers and facts."""
+        async with self.given.db.snapshot() as tx:
+            rows = await tx.fetch(
+                _Kind,
+                """
+                SELECT kind FROM (
+                    SELECT seq, kind FROM transfer WHERE merchant_no = :no
+                    UNION ALL SELECT seq, kind || ' (fact)' FROM fact WHERE merchant_no = :no
+                ) AS entry ORDER BY seq
+                """,
+                no=shop.merchant_no,
+            )
+        return [row.kind for row in rows]
+
+    async def days_pass(self, days: int, *, seconds: int = 0) -> None:
+        async with self.given.db.transaction() as tx:
+            await tx.execute(
+                """
+                INSERT INTO sandbox_clock (offset_seconds) VALUES (:by)
+                ON CONFLICT (only_row) DO UPDATE
+                SET offset_seconds = sandbox_clock.offset_seconds + excluded.offset_seconds
+                """,
+                by=days * DAY_SECONDS + seconds,
+            )
+
+    async def _of_charge(self, shape: type, table: str, charge: Charge):  # noqa: ANN202  # of `shape`
+        names = ", ".join(column.name for column in columns_of(shape))
+        async with self.given.db.snapshot() as tx:
+            found = await tx.fetch_one(
+                shape,
+                f"SELECT {names} FROM {table} WHERE merchant_no = :no AND charge_id = :id",
+                no=ids.merchant_no_of(charge.charge_id),
+                id=charge.charge_id,
+            )
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    kind: str
+
+
+@pytest_asyncio.fixture
+async def disputer(given: Trader) -> Disputer:
+    await load_official_years(given.db, provisional=True)
+    return Disputer(given)
+
+
+@pytest_asyncio.fixture
+async def later(fresh_database: DatabaseUrls) -> AsyncIterator[Disputer]:
+    """Give a world of the test's own, so that its clock can be moved."""
+    db = Database.connect(fresh_database.database_url)
+    await load_official_years(db, provisional=True)
+    async with writing(fresh_database.database_url) as writer:
+        yield Disputer(Trader(db, writer=writer))
+    await db.close()
+
+
+def card_of(charge: Charge) -> UUID:
+    return charge.read_draws()[0].card_id
