@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import segno
 
 from app.cards import queries as card_queries
+from app.cards.errors import CardOnHold
 from app.charges import queries
 from app.charges.service import code_hash
 from app.charges.tables import ConsumerCode
@@ -97,6 +98,10 @@ async def _check(
         card = await card_queries.find_card(tx, merchant_no_of(wanted.card_id), wanted.card_id)
         if card is None or card.consumer != consumer.consumer:
             raise NotFound
+        if card.on_hold:
+            raise CardOnHold(
+                card.card_id, (await card_queries.holds_on(tx, [card])).get(card.card_id, ())
+            )
         card.check_usable(business_date(now))
     exists = await tx.value(
         """

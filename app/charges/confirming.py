@@ -22,16 +22,19 @@ from app.charges.using import (
 )
 from app.dates import business_date
 from app.errors import NotFound
+from app.holds.standing import all_by_the_clock, check_usable, needs_of_held
 from app.ledger.chart import AccountType, account_id
 from app.writer.book import ACCOUNT_BY_ID
 from app.writer.commands import Decision, Event, Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
     from app.cards.domain import Card
     from app.writer.book import Book
+    from app.writer.tables import Need
 
 
 def decide_confirm(command: ConfirmCharge, book: Book, at: datetime) -> Decision[Charge]:
@@ -56,7 +59,7 @@ def decide_confirm(command: ConfirmCharge, book: Book, at: datetime) -> Decision
         raise MerchantFrozen
     held = _cards_of(book, charge)
     for card in held:
-        card.check_usable(business_date(at))
+        check_usable(book, card, at)
     draws = with_list_amounts(charge.read_draws(), held, charge.list_amount, confirmed_in_app=True)
     free = [card.unhold(draw) for card, draw in zip(held, draws, strict=True)]
     used = count_uses(free, draws)
@@ -142,7 +145,7 @@ def _fitting(book: Book, charge: Charge, at: datetime) -> list[Card]:
     today = business_date(at)
     return oldest_payment_first(
         card
-        for card in book.group(CARDS_OF_CONSUMER, charge.consumer)
+        for card in all_by_the_clock(book, book.group(CARDS_OF_CONSUMER, charge.consumer), at)
         if card.fits(charge.kind, charge.product_id, today)
     )
 
@@ -168,6 +171,12 @@ def _ended(book: Book, charge: Charge, status: ChargeStatus, at: datetime) -> De
     )
 
 
+def _holds(command: ConfirmCharge | DeclineCharge | CancelCharge, book: Book) -> Sequence[Need]:
+    """Ask for what holds the cards of the charge's consumer, where any is held."""
+    charge = book.find(CHARGES, command.charge_id)
+    return () if charge is None else needs_of_held(book, charge.consumer)
+
+
 def _unchanged(charge: Charge) -> Decision[Charge]:
     return Decision(charge, subject_id=charge.charge_id, facts=facts_of(charge))
 
@@ -182,16 +191,19 @@ PLANS: Final[tuple[Plan[Any, Any], ...]] = (
             ACCOUNT_BY_ID(account_id(command.merchant_no, AccountType.MERCHANT_PAYABLE)),
         ),
         decide_confirm,
+        _holds,
     ),
     Plan(
         DeclineCharge,
         lambda command: (CHARGE_BY_ID(command.charge_id), CARDS_OF_CHARGE(command.charge_id)),
         decide_decline,
+        _holds,
     ),
     Plan(
         CancelCharge,
         lambda command: (CHARGE_BY_ID(command.charge_id), CARDS_OF_CHARGE(command.charge_id)),
         decide_cancel,
+        _holds,
     ),
     Plan(
         ExpireCharges,

@@ -27,6 +27,7 @@ from app.charges.tables import (
     CHARGE_BY_REFERENCE,
     CHARGES_BY_REFERENCE,
     CODE_BY_HASH,
+    CODES,
     PENDING_OF,
     PENDING_OF_CODE,
     PENDING_WITH_CARD,
@@ -34,6 +35,7 @@ from app.charges.tables import (
 from app.charges.using import CHARGING, balance_after, count_uses, enter_uses, serve_waiting
 from app.dates import business_date
 from app.errors import NotFound
+from app.holds.standing import needs_of_held
 from app.ledger.chart import AccountType, account_id
 from app.money import Fen
 from app.writer.book import ACCOUNT_BY_ID
@@ -228,11 +230,16 @@ def _needs(command: PlaceCharge) -> list[Need]:
 
 
 def _more(command: PlaceCharge, book: Book) -> Sequence[Need]:
-    """Ask for what belongs to the holder of a card that was sold in this very batch."""
+    """Ask for what holds the holder's cards, and for all of one whose card this batch sold."""
     card = book.find(CARDS, command.card_id)
-    if card is None or not book.is_new(CARDS, card.card_id):
-        return ()
-    return CARDS_OF(card.consumer), ACCOUNTS_OF_CARDS_OF(card.consumer), PENDING_OF(card.consumer)
+    if card is None:
+        code = book.find(CODES, command.code_hash)
+        return () if code is None else needs_of_held(book, code.consumer)
+    held = needs_of_held(book, card.consumer)
+    if not book.is_new(CARDS, card.card_id):
+        return held
+    new = CARDS_OF(card.consumer), ACCOUNTS_OF_CARDS_OF(card.consumer), PENDING_OF(card.consumer)
+    return *held, *new
 
 
 PLANS: Final[tuple[Plan[Any, Any], ...]] = (Plan(PlaceCharge, _needs, decide_place, _more),)
