@@ -8,6 +8,8 @@ from app.cards.tables import CARDS, CARDS_WITH
 from app.charges.domain import ChargeStatus
 from app.charges.tables import CHARGES_BY_STATE, PENDING_WITH_CARD
 from app.dates import business_date
+from app.holds.standing import by_the_clock, card_holds
+from app.holds.tables import HOLDS_ON
 from app.ledger.chart import AccountType, account_id
 from app.refunds.domain import RefundStatus
 from app.refunds.quoting import Facts
@@ -51,6 +53,7 @@ def needs_of_card(merchant_no: int, card_id: UUID) -> tuple[Need, ...]:
         CARDS_USED_EARLIER(card_id),
         DISPUTED_WITH_CARD(card_id),
         REFUNDS_WITH_CARD(card_id),
+        HOLDS_ON(card_id),
         ACCOUNT_BY_ID(card_id),
         ACCOUNT_BY_ID(account_id(merchant_no, AccountType.REFUND_PAYABLE)),
         ACCOUNT_BY_ID(account_id(merchant_no, AccountType.MERCHANT_PAYABLE)),
@@ -64,7 +67,7 @@ def facts_in(book: Book, card: Card, at: datetime) -> Facts:
     refunds = book.group(REFUNDS_OF_CARD, card.card_id)
     standing = [other.refund_id for other in refunds if other.status not in MOVES_NOTHING]
     return Facts(
-        card=card,
+        card=by_the_clock(book, card, at),
         day=business_date(at),
         book_status=book.head.status,
         store_status=sale.store_status,
@@ -75,6 +78,7 @@ def facts_in(book: Book, card: Card, at: datetime) -> Facts:
             for draw in charge.read_draws()
         ),
         refund_id=min(standing, default=None),
+        holds=card_holds(book, card.card_id, at),
     )
 
 

@@ -104,6 +104,7 @@ async def read_facts(tx: Transaction, card: Card, sale: CardSale) -> Facts:
         used_before=standing.used_before,
         disputed=standing.disputed,
         refund_id=standing.refund_id,
+        holds=(await card_queries.holds_on(tx, [card])).get(card.card_id, ()),
     )
 
 

@@ -27,8 +27,11 @@ from app.refunds.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
     from uuid import UUID
+
+    from app.cards.holding import CardHold
 
 _IN_REFUND: Final = frozenset({CardStatus.REFUNDING, CardStatus.REFUNDED})
 _GONE: Final = frozenset({CardStatus.RECALLED, CardStatus.REPLACED})
@@ -61,6 +64,8 @@ class Facts:
     disputed: bool
     refund_id: UUID | None
     """The refund that the card has already."""
+    holds: Sequence[CardHold] = ()
+    """What holds the card, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def check_refundable(facts: Facts) -> None:
     if facts.refund_id is not None or card.status in _IN_REFUND:
         raise RefundInProgress(facts.refund_id)
     if card.on_hold:
-        raise CardOnHold(card.card_id)
+        raise CardOnHold(card.card_id, facts.holds)
     if card.status in _GONE:
         raise CardNotActive(card.card_id, card.status)
     if facts.book_status in _CLOSING:
