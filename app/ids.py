@@ -4,7 +4,9 @@ The low 32 bits of every merchant-owned id are the merchant's number, so that an
 finds its book without a search. A UUIDv7 keeps 48 bits of time and 42 random bits beside it.
 """
 
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +22,8 @@ PLATFORM_NO: Final = 0
 MERCHANT_NO_MAX: Final = 2**31 - 1
 """The largest number that a merchant can have: Postgres counts them in signed integers."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _MERCHANT_BITS: Final = 32
 _MERCHANT_MASK: Final = (1 << _MERCHANT_BITS) - 1
 
@@ -53,6 +57,19 @@ class Prefix(StrEnum):
 def new_id(merchant_no: int = PLATFORM_NO) -> UUID:
     """Make an id of the merchant's; ids made later sort later (to the millisecond)."""
     return UUID(int=uuid7().int >> _MERCHANT_BITS << _MERCHANT_BITS | merchant_no)
+
+
+def derived_id(merchant_no: int, at: datetime, *sources: UUID) -> UUID:
+    """Give what follows from other things the id that it has however often it is decided.
+
+    It sorts among ids that were made at this time.
+    """
+    made = sha256(b"".join(source.bytes for source in sources)).digest()
+    chance = int.from_bytes(made[:6], "big")
+    milliseconds = (at - _EPOCH) // _MILLISECOND
+    upper = milliseconds << 16 | 0x7000 | chance >> 30 & 0xFFF
+    lower = 0b10 << 62 | (chance & (1 << 30) - 1) << _MERCHANT_BITS | merchant_no
+    return UUID(int=upper << 64 | lower)
 
 
 def new_platform_id() -> UUID:

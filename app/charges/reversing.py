@@ -30,6 +30,7 @@ from app.charges.tables import (
 from app.charges.unusing import Before, reversed_charge, unuse
 from app.ledger.chart import AccountType, account_id
 from app.money import Fen
+from app.refunds.supplementing import is_at_hand, needs_of_charge, needs_of_waiting
 from app.writer.book import ACCOUNT_BY_ID, ACCOUNTS
 from app.writer.commands import Decision, Event, Plan
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from app.cards.domain import Card
     from app.cards.statement import CardEntry
     from app.ledger.posting import Entry
+    from app.refunds.rows import CardRefund
     from app.writer.book import Book
     from app.writer.tables import Need
 
@@ -99,9 +101,9 @@ def take_back(  # noqa: PLR0913  # what a reversal is told by who decided it
     done = reversed_charge(asked, unused.amount, unused.cards, book, at)
     return Decision(
         done,
-        rows=(*unused.cards.values(), *unused.lines, done),
+        rows=(*unused.cards.values(), *unused.lines, *unused.refunds, done),
         entries=unused.entries,
-        events=(Event("charge.reversed", charge.charge_id),),
+        events=(Event("charge.reversed", charge.charge_id), *unused.events),
         subject_id=charge.charge_id,
         facts=facts_of(done),
     )
@@ -119,7 +121,8 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
     payable = book.balance(book.own(AccountType.MERCHANT_PAYABLE))
     waiting = sorted(book.group(CHARGES_BY_REVERSAL, ReversalStatus.PENDING), key=turn_of)
     cards: dict[UUID, Card] = {}
-    rows: list[Charge | CardEntry] = []
+    rows: list[CardEntry | CardRefund] = []
+    events: list[Event] = []
     entries: list[Entry] = []
     served: list[Charge] = []
     needs: Fen | None = None
@@ -136,7 +139,8 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
         cards.update(unused.cards)
         entries += unused.entries
         served.append(reversed_charge(charge, unused.amount, cards, book, at))
-        rows += unused.lines
+        rows += (*unused.lines, *unused.refunds)
+        events += (Event("charge.reversed", charge.charge_id), *unused.events)
     done = sum(charge.reversal_amount or 0 for charge in waiting[: len(served)])
     # Other reversals may have changed what the next one needs; a cut must leave that behind.
     resized: list[Charge] = []
@@ -156,14 +160,16 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
             book.head._replace(waiting_reversal_amount=still),
         ),
         entries=entries,
-        events=[Event("charge.reversed", charge.charge_id) for charge in served],
+        events=events,
     )
 
 
 def _is_at_hand(charge: Charge, book: Book) -> bool:
-    """Say whether the cards of a waiting reversal were loaded with it."""
+    """Say whether the cards of a waiting reversal were loaded with it, and their refunds."""
     ids = [draw.card_id for draw in charge.read_draws()]
-    return all(book.find(CARDS, id_) and book.find(ACCOUNTS, id_) for id_ in ids)
+    cards = [card for id_ in ids if (card := book.find(CARDS, id_)) is not None]
+    accounts = all(book.find(ACCOUNTS, id_) for id_ in ids)
+    return len(cards) == len(ids) and accounts and all(is_at_hand(book, card) for card in cards)
 
 
 def _waiting(charge: Charge, amount: Fen, book: Book) -> Decision[Charge]:
@@ -185,6 +191,7 @@ def needs_of_reversal(merchant_no: int, charge_id: UUID) -> tuple[Need, ...]:
         CARDS_OF_CHARGE(charge_id),
         ACCOUNTS_OF_CHARGE(charge_id),
         ACCOUNT_BY_ID(account_id(merchant_no, AccountType.MERCHANT_PAYABLE)),
+        *needs_of_charge(merchant_no, charge_id),
     )
 
 
@@ -221,6 +228,7 @@ PLANS: Final[tuple[Plan[Any, Any], ...]] = (
             CARDS_WAITING(),
             ACCOUNTS_WAITING(),
             ACCOUNT_BY_ID(account_id(command.merchant_no, AccountType.MERCHANT_PAYABLE)),
+            *needs_of_waiting(command.merchant_no),
         ),
         decide_serve,
         _visits_waiting,

@@ -1,11 +1,14 @@
-"""Take a use back from its cards: what they release without it, and the lines that say so. Pure."""
+"""Take a use back from its cards: what they release without it, and the lines that say so. Pure.
+
+On a card that was refunded its refund is computed again, in the same movement (DOMAIN §6).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.cards.domain import Card, CardKind
+from app.cards.domain import Card, CardKind, Draw
 from app.cards.statement import CardEntryKind, Line, enter
 from app.cards.tables import CARDS, CARDS_OF_CONSUMER
 from app.charges.domain import Charge, ChargeStatus, ReversalStatus, balance_of
@@ -14,6 +17,8 @@ from app.dates import business_date
 from app.ledger.chart import AccountType
 from app.ledger.posting import Entry, Movement
 from app.money import Fen
+from app.refunds.supplementing import recompute, supplement
+from app.writer.commands import Event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.cards.statement import CardEntry
+    from app.refunds.rows import CardRefund
+    from app.refunds.supplementing import Recomputed
     from app.writer.book import Book
 
 
@@ -32,6 +39,14 @@ class Unused:
     lines: Sequence[CardEntry]
     entries: Sequence[Entry]
     amount: Fen
+    """What of payable this takes, over all cards."""
+    refunds: Sequence[CardRefund] = ()
+    """What refunds of these cards grew by."""
+
+    @property
+    def events(self) -> list[Event]:
+        """Tell of the refunds to those who follow."""
+        return [Event("refund.decided", refund.refund_id) for refund in self.refunds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +63,59 @@ def unuse(charge: Charge, before: Before, book: Book, at: datetime) -> Unused:
     cards: dict[UUID, Card] = {}
     lines: list[CardEntry] = []
     entries: list[Entry] = []
+    refunds: list[CardRefund] = []
     total = 0
     for draw in charge.read_draws():
         used = before.cards.get(draw.card_id) or book.find(CARDS, draw.card_id)
         assert used is not None, "a charge's cards are loaded with it"
         last_visit = _last_visit(charge, used, book, before.charges)
         card = used.unuse(draw, last_visit_day=last_visit)
-        back = used.released_amount - card.released_amount
-        assert back >= 0, "fewer uses never release more"
-        told = Line(
-            CardEntryKind.REVERSED,
-            charge.charge_id,
-            charge.store_id,
-            charge.confirmation_hash or b"",
-            draw,
-            -back,
-        )
-        card, line = enter(card, told, seq=before.seq + len(entries), at=at)
+        grown = recompute(book, used, card)
+        seq = before.seq + len(entries)
+        card, line, amount = _give_back(charge, draw, (used, card), grown, seq=seq, at=at)
         payable = book.own(AccountType.MERCHANT_PAYABLE)
-        movement = Movement(payable, card.card_id, Fen(back)) if back > 0 else None
+        movement = Movement(payable, card.card_id, amount) if amount > 0 else None
         entries.append(Entry("use_reversed", charge.charge_id, movement, line.content_hash()))
         lines.append(line)
+        made = grown and supplement(grown, card, charge.charge_id, seq=seq + 1, at=at)
+        if made:
+            refund, entered = made
+            card = entered.card
+            refunds.append(refund)
+            lines.append(entered.line)
+            entries.append(entered.entry)
         cards[card.card_id] = card
-        total += back
-    return Unused(cards, lines, entries, Fen(total))
+        total += amount
+    return Unused(cards, lines, entries, Fen(total), refunds)
+
+
+def _give_back(  # noqa: PLR0913  # a line is its parts
+    charge: Charge,
+    draw: Draw,
+    cards: tuple[Card, Card],
+    grown: Recomputed | None,
+    *,
+    seq: int,
+    at: datetime,
+) -> tuple[Card, CardEntry, Fen]:
+    """Write the line of a use taken back; give the card after it, and what of payable it takes."""
+    used, card = cards
+    back = used.released_amount - card.released_amount
+    assert back >= 0, "fewer uses never release more"
+    adjusted = Fen(0) if grown is None else grown.adjusted_amount
+    amount = Fen(back - adjusted)
+    assert amount >= 0, "the rest grows by no more than what comes back"
+    told = Line(
+        CardEntryKind.REVERSED,
+        charge.charge_id,
+        charge.store_id,
+        charge.confirmation_hash or b"",
+        draw,
+        -back,
+    )
+    card = card._replace(adjusted_amount=Fen(card.adjusted_amount + adjusted))
+    card, line = enter(card, told, seq=seq, at=at)
+    return card, line._replace(adjusted_amount=adjusted or None), amount
 
 
 def _last_visit(charge: Charge, card: Card, book: Book, gone: Sequence[Charge]) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from app.commands.starting import database_url
 from app.ledger.verification import Finding
-from app.refunds.proofs import REFUND_RULES, check_refunds
+from app.refunds.proofs import REFUND_RULES, check_refunded_cards, check_refunds
 from app.settings import StartRefused, load_settings
 
 FOUND: Final = 1
@@ -30,8 +30,9 @@ def _refunds() -> None:
 def recompute() -> None:
     """Compute every stored refund again from its inputs, with the formula that decided it.
 
-    Changes nothing. Exit status 1: a refund comes to something else, and is named. Exit status
-    2: the database could not be read.
+    And every refunded card: what its refunds come to in sum follows the uses that stand. Changes
+    nothing. Exit status 1: a refund comes to something else, and is named. Exit status 2: the
+    database could not be read.
     """
     console, errors = Console(soft_wrap=True, highlight=False), Console(stderr=True)
     try:
@@ -43,7 +44,9 @@ def recompute() -> None:
         errors.print(f"anxin: {refused}", markup=False)
         raise typer.Exit(NOT_CHECKED) from None
     for finding in findings:
-        console.print(f"refund: merchant_no={finding.merchant_no}, {finding.key}", markup=False)
+        console.print(
+            f"{finding.table}: merchant_no={finding.merchant_no}, {finding.key}", markup=False
+        )
         console.print(f"    {REFUND_RULES[finding.check]}", markup=False)
         console.print(f"    expected  {finding.expected}", markup=False)
         console.print(f"    found     {finding.found}", markup=False)
@@ -62,6 +65,8 @@ async def _recomputed(dsn: str) -> tuple[list[Finding], int]:
 
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await check_refunds(connection, tell), read
+            findings = await check_refunds(connection, tell)
+            count = read
+            return findings + await check_refunded_cards(connection, tell), count
     finally:
         await connection.close()

@@ -33,6 +33,7 @@ from app.refunds.tables import (
     REFUNDS,
     REFUNDS_BY_SETTLEMENT,
     REFUNDS_OF_CARD,
+    REFUNDS_BESIDE,
     REFUNDS_TO_SETTLE,
 )
 from app.writer.book import ACCOUNT_BY_ID, ACCOUNTS
@@ -195,7 +196,9 @@ def decide_settle(command: SettleRefunds, book: Book, at: datetime) -> Decision[
             # Not of this command's rows: the caller goes on until none is left.
             continue
         seq = book.next_seq + len(entries)
-        done, cards[refund.card_id], adjusted = settle(refund, card, book, seq=seq, at=at)
+        also = [one.refund_id for one in settled]
+        done, card, adjusted = settle(refund, card, book, seq=seq, at=at, also=also)
+        cards[refund.card_id] = card
         settled.append(done)
         if adjusted is not None:
             rows.append(adjusted.line)
@@ -205,7 +208,8 @@ def decide_settle(command: SettleRefunds, book: Book, at: datetime) -> Decision[
         rows=(*cards.values(), *rows, *settled),
         entries=entries,
         events=[Event("refund.paid", refund.refund_id) for refund in settled],
-        then=serve_waiting(book) if entries else None,
+        # Also where no rest moved: a reversal on such a card may need less from now on.
+        then=serve_waiting(book) if settled else None,
     )
 
 
@@ -266,6 +270,7 @@ def _of_refund(command: WithdrawRefund | NamePayee | VerifyPayee) -> tuple[Need,
 PLANS: Final[tuple[Plan[Any, Any], ...]] = (
     Plan(RequestRefund, _of_card, decide_request),
     Plan(OfferRefund, _of_card, decide_offer),
+            REFUNDS_BESIDE(),
     Plan(AnswerOffer, _of_card, decide_answer),
     Plan(WithdrawRefund, _of_refund, decide_withdraw),
     Plan(NamePayee, _of_refund, decide_name_payee),

@@ -102,6 +102,10 @@ class Inputs:
     interest_rate: int
     """Yearly, in hundredths of a percent."""
     interest_days: int
+    earlier_amount: int = 0
+    """What the card's refunds came to before a use was taken back; a supplement adds to it."""
+    earlier_residue_amount: int = 0
+    """What the rest came to before that."""
 
     def to_json(self) -> str:
         """Write them as they are stored and hashed: sorted, without blanks."""
@@ -147,7 +151,8 @@ def formula_of(refund_class: RefundClass, inputs: Inputs) -> Formula:
 def figure(formula: Formula, inputs: Inputs, *, version: int = FORMULA_VERSION) -> Figures:
     """Compute a refund from its inputs, by the rules of the version that decided it.
 
-    `0 <= amount + residue_amount <= left_amount` always holds.
+    `0 <= amount + residue_amount <= left_amount` always holds. A supplement comes to what its
+    inputs give beyond what there was before: its residue is a change, which may be below 0.
     """
     return _VERSIONS[version](formula, inputs)
 
@@ -177,7 +182,7 @@ def inputs_of(
         term_days=card.term_days if is_period else None,
         term_day=card.term_day_on(day) if is_period else None,
         last_visit_day=card.last_visit_day if is_period else None,
-        frozen_days=card.frozen_days,
+        frozen_days=card.frozen_days_on(day) if is_period else 0,
         agreed_amount=agreed_amount,
         used_amount=used_amount,
         # Cooling-off gives the principal back (art. 14), an agreement what was agreed.
@@ -211,8 +216,14 @@ def _figure_v1(formula: Formula, inputs: Inputs) -> Figures:
 
 
 def _with_interest(inputs: Inputs, amount: int, residue: int) -> Figures:
-    claim = interest(amount, rate=inputs.interest_rate, days=inputs.interest_days)
-    return Figures(Fen(amount), Fen(residue), claim)
+    rate, days = inputs.interest_rate, inputs.interest_days
+    claim = interest(amount, rate=rate, days=days)
+    earlier = interest(inputs.earlier_amount, rate=rate, days=days)
+    return Figures(
+        Fen(amount - inputs.earlier_amount),
+        Fen(residue - inputs.earlier_residue_amount),
+        Fen(claim - earlier),
+    )
 
 
 _VERSIONS: Final[Mapping[int, Callable[[Formula, Inputs], Figures]]] = MappingProxyType(

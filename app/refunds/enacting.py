@@ -14,11 +14,13 @@ from app.ledger.chart import AccountType
 from app.ledger.posting import Entry, Movement
 from app.money import Fen
 from app.refunds.domain import RefundStatus
+from app.refunds.recomputing import figure_now
 from app.refunds.rows import CardRefund, facts_of
 from app.refunds.tables import REFUNDS_OF_CARD, SALES
 from app.writer.commands import Decision, Event
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from uuid import UUID
 
@@ -73,17 +75,35 @@ def enact(refund: CardRefund, book: Book, at: datetime) -> Decision[CardRefund]:
     )
 
 
-def settle(
-    refund: CardRefund, card: Card, book: Book, *, seq: int, at: datetime
+def settle(  # noqa: PLR0913  # what one command settles before is told too
+    refund: CardRefund,
+    card: Card,
+    book: Book,
+    *,
+    seq: int,
+    at: datetime,
+    also: Collection[UUID] = (),
 ) -> tuple[CardRefund, Card, Entered | None]:
-    """Finish a paid refund: the card is refunded, and the rest is the merchant's to have."""
+    """Finish a paid refund: the rest is the merchant's to have, and the card is refunded.
+
+    A supplement leaves the rest alone: it is the merchant's with the first refund, or was then.
+    The card is refunded when none of its refunds is open; `also` are finished with this one.
+    """
     settled = refund._replace(settled_at=at)
-    residue = Fen(min(refund.residue_amount, card.custody_amount))
-    if residue == 0:
-        return settled, card._replace(status=CardStatus.REFUNDED), None
-    after = card._replace(
-        status=CardStatus.REFUNDED, adjusted_amount=Fen(card.adjusted_amount + residue)
+    finished = {refund.refund_id, *also}
+    waits = any(
+        other.decided_at is not None
+        and other.settled_at is None
+        and other.refund_id not in finished
+        for other in book.group(REFUNDS_OF_CARD, card.card_id)
     )
+    card = card._replace(status=CardStatus.REFUNDING if waits else CardStatus.REFUNDED)
+    # Uses taken back since have changed what the rest comes to.
+    rest = figure_now(refund, card).residue_amount if refund.supplements is None else 0
+    residue = Fen(min(rest, card.custody_amount))
+    if residue == 0:
+        return settled, card, None
+    after = card._replace(adjusted_amount=Fen(card.adjusted_amount + residue))
     told = Line(
         CardEntryKind.ADJUSTED, refund.refund_id, None, refund.content_hash(), amount=residue
     )

@@ -128,6 +128,10 @@ class InputsRead(Model):
 class RefundRead(Model):
     """A refund, or what it would come to (then `id` and `status` are null)."""
 
+    earlier_amount: AmountOrZero = Field(
+        description="What the card's refunds came to before; a supplement adds to it."
+    )
+    earlier_residue_amount: AmountOrZero
     id: RefundId | None
     card_id: CardId
     reason: RefundReason

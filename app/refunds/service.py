@@ -199,7 +199,7 @@ async def carry_out(
 async def settle_paid(writer: Writer, merchant_no: int) -> None:
     """Finish the cards of all refunds that were paid; the rest of their custody is payable."""
     settled = SETTLED_MAX
-    while settled == SETTLED_MAX:
+    while settled >= SETTLED_MAX:
         settled = (await writer.submit(SettleRefunds(merchant_no))).result
 
 

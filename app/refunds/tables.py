@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from app.cards.tables import CARDS
-from app.charges.tables import CHARGES
+from app.charges.tables import CHARGES, WAITING
 from app.refunds.rows import CardRefund
 from app.writer.book import ACCOUNTS
 from app.writer.tables import Index, Lookup, Table
@@ -89,6 +89,23 @@ REFUND_BY_ID: Final = Lookup(
 REFUNDS_WITH_CARD: Final = Lookup(
     "refunds_with_card", REFUNDS, ("uuid",), "JOIN refund" + _BY_CARD.format(table="refund")
 )
+_OF_DRAWS: Final = (
+    " CROSS JOIN LATERAL jsonb_array_elements({charge}.draws) AS draw"
+    " JOIN refund ON refund.merchant_no = need.merchant_no"
+    " AND refund.card_id = (draw ->> 'card_id')::uuid"
+)
+REFUNDS_OF_CHARGE: Final = Lookup(
+    "refunds_of_charge",
+    REFUNDS,
+    ("uuid",),
+    "JOIN charge AS named ON named.merchant_no = need.merchant_no AND named.charge_id = need.v1"
+    + _OF_DRAWS.format(charge="named"),
+)
+"""The refunds of all cards on which a charge drew."""
+REFUNDS_WAITING: Final = Lookup(
+    "refunds_waiting", REFUNDS, (), WAITING + _OF_DRAWS.format(charge="waiting")
+)
+"""The refunds of all cards of which a use waits to be taken back."""
 SALE_OF_CARD: Final = Lookup(
     "sale_of_card", SALES, ("uuid",), "JOIN card_sale" + _BY_CARD.format(table="card_sale")
 )
@@ -113,8 +130,10 @@ DISPUTED_WITH_CARD: Final = Lookup(
     "JOIN card_entry ON card_entry.merchant_no = need.merchant_no"
     " AND card_entry.card_id = need.v1 AND card_entry.kind = 'used'"
     " JOIN charge ON charge.merchant_no = need.merchant_no"
-    " AND charge.charge_id = card_entry.subject_id AND charge.status = 'disputed'",
+    " AND charge.charge_id = card_entry.subject_id"
+    " AND charge.dispute_status IN ('open', 'upheld')",
 )
+"""The card's uses whose dispute is open, or was upheld."""
 REFUNDS_TO_SETTLE: Final = Lookup(
     "refunds_to_settle",
     REFUNDS,
@@ -122,6 +141,14 @@ REFUNDS_TO_SETTLE: Final = Lookup(
     f"{_PAID} JOIN refund ON refund.merchant_no = need.merchant_no"
     " AND refund.refund_id = paid.refund_id",
 )
+REFUNDS_BESIDE: Final = Lookup(
+    "refunds_beside",
+    REFUNDS,
+    (),
+    f"{_PAID} JOIN refund ON refund.merchant_no = need.merchant_no"
+    " AND refund.card_id = paid.card_id",
+)
+"""All refunds of the cards of those to settle: a card is refunded when each of them is."""
 CARDS_TO_SETTLE: Final = Lookup(
     "cards_to_settle",
     CARDS,
@@ -141,6 +168,9 @@ INDEXES: Final[tuple[Index[Any], ...]] = (REFUNDS_OF_CARD, REFUNDS_BY_SETTLEMENT
 LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
     REFUND_BY_ID,
     REFUNDS_WITH_CARD,
+    REFUNDS_OF_CHARGE,
+    REFUNDS_WAITING,
+    REFUNDS_BESIDE,
     SALE_OF_CARD,
     EARLIER_USES,
     CARDS_USED_EARLIER,

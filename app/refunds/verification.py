@@ -36,22 +36,37 @@ _ONE_LINE: Final = Check(
     """,
 )
 
-_RESIDUE: Final = Check(
+_REST_FOLLOWS: Final = Check(
     "rest_follows_the_refund",
-    "refund",
-    "The rest of the custody goes to the merchant once the refund is paid, and not before.",
+    "card",
+    "The merchant has nothing of the rest before the card's refund is paid.",
     f"""
-    SELECT refund.merchant_no, format('refund_id=%s', refund.refund_id),
-           format('a rest of %s', CASE WHEN refund.settled_at IS NULL THEN 0
-                  ELSE refund.residue_amount END),
-           format('a rest of %s', coalesce(line.amount, 0))
-    FROM refund
-    LEFT JOIN card_entry AS line
-        ON line.merchant_no = refund.merchant_no AND line.card_id = refund.card_id
-            AND line.subject_id = refund.refund_id AND line.kind = 'adjusted'
-    WHERE {_ENACTED}
-        AND coalesce(line.amount, 0) <> CASE WHEN refund.settled_at IS NULL THEN 0
-            ELSE refund.residue_amount END
+    SELECT card.merchant_no, format('card_id=%s', card.card_id), 'a rest of 0',
+           format('a rest of %s', card.adjusted_amount)
+    FROM card
+    WHERE card.adjusted_amount <> 0 AND NOT EXISTS (
+        SELECT FROM refund
+        WHERE refund.merchant_no = card.merchant_no AND refund.card_id = card.card_id
+            AND {_ENACTED} AND refund.supplements IS NULL AND refund.settled_at IS NOT NULL)
+    """,
+)
+
+_SUPPLEMENTS: Final = Check(
+    "supplement_adds_to_a_refund",
+    "refund",
+    "A supplement adds to the one refund of the same card, class and day.",
+    """
+    SELECT more.merchant_no, format('refund_id=%s', more.refund_id),
+           format('what adds to the refund of card %s', more.card_id),
+           format('what adds to %s of card %s', more.supplements,
+                  coalesce(first.card_id::text, 'none'))
+    FROM refund AS more
+    LEFT JOIN refund AS first
+        ON first.merchant_no = more.merchant_no AND first.refund_id = more.supplements
+    WHERE more.supplements IS NOT NULL
+        AND (more.card_id, more.refund_class, more.as_of, more.consumer, true, true)
+            IS DISTINCT FROM (first.card_id, first.refund_class, first.as_of, first.consumer,
+                first.supplements IS NULL, first.decided_at <= more.decided_at)
     """,
 )
 
@@ -80,7 +95,7 @@ _MOVES_TO_ITS_PLACE: Final = Check(
 _CARD_STATUS: Final = Check(
     "refunded_card_says_so",
     "card",
-    "A card is refunding from its refund's decision until that is paid, and refunded from then on.",
+    "A card is refunding while one of its refunds is decided and not paid, and refunded then.",
     f"""
     SELECT card.merchant_no, format('card_id=%s', card.card_id),
            format('status %s', CASE WHEN refunds IS NULL THEN 'of a card without a refund'
@@ -89,8 +104,8 @@ _CARD_STATUS: Final = Check(
     FROM card
     LEFT JOIN (
         SELECT merchant_no, card_id, count(*) AS refunds,
-               bool_or(settled_at IS NOT NULL) AS settled
-        FROM refund WHERE {_ENACTED} AND supplements IS NULL GROUP BY merchant_no, card_id
+               bool_and(settled_at IS NOT NULL) AS settled
+        FROM refund WHERE {_ENACTED} GROUP BY merchant_no, card_id
     ) AS decided USING (merchant_no, card_id)
     WHERE (card.status IN ('refunding', 'refunded')) <> (refunds IS NOT NULL)
         OR (refunds IS NOT NULL
@@ -117,7 +132,8 @@ _PAID_BY_AN_ORDER: Final = Check(
 REFUND_CHECKS: Final = (
     _REFUND_HAS_A_LINE,
     _ONE_LINE,
-    _RESIDUE,
+    _REST_FOLLOWS,
+    _SUPPLEMENTS,
     _MOVES_TO_ITS_PLACE,
     _CARD_STATUS,
     _PAID_BY_AN_ORDER,
