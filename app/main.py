@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -11,14 +11,11 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from app.access import queries as access_queries
-from app.access import service as access_service
-from app.access.approvals import Executor
 from app.access.keys import KeyRing
 from app.access.limits import FailureLimit
-from app.access.routes import approve
 from app.access.routes import router as access_router
 from app.access.tokens import LocalIssuer, TokenVerifier
-from app.api.application import declare_refusals, lean_routes_of, make_api
+from app.api.application import lean_routes_of, make_api
 from app.api.front import Front
 from app.api.health import router as health_router
 from app.api.lean import LeanDispatcher
@@ -28,38 +25,32 @@ from app.calendar.current import CurrentCalendar
 from app.calendar.routes import router as calendar_router
 from app.card_products.routes import router as card_products_router
 from app.cards.directory import MerchantDirectory
-from app.cards.errors import MerchantFrozen
 from app.cards.routes import router as cards_router
-from app.charges.commands import ServeReversals
+from app.cases.routes import router as cases_router
+from app.cases.service import Desk
 from app.charges.consumer_routes import router as own_charges_router
 from app.charges.routes import router as charges_router
 from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.db.signing import Ed25519Signer
-from app.errors import DatabaseUnavailable, InvalidRequest
+from app.errors import DatabaseUnavailable
 from app.evidence.routes import router as evidence_router
-from app.merchants import payees
 from app.merchants.public_routes import router as public_router
 from app.merchants.routes import router as merchants_router
 from app.observability import Metrics, configure_logging
 from app.payment_files.bank_routes import router as bank_files_router
 from app.payment_files.routes import router as payment_files_router
-from app.policies import service as policies_service
 from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies, PolicyInvalid
-from app.policies.errors import PolicyDatePassed, PolicyOverlaps
 from app.policies.routes import router as policies_router
 from app.purchases import service as purchases_service
-from app.purchases import suspense
-from app.purchases.errors import PurchaseNotAwaitingPayment, ReceiptNotInSuspense
 from app.purchases.receipt_routes import router as receipts_router
 from app.purchases.routes import router as purchases_router
 from app.reconciliation.routes import router as reconciliation_router
-from app.refunds import payees as refund_payees
-from app.refunds import service as refunds_service
 from app.refunds.routes import router as refunds_router
 from app.registry import REGISTRY
 from app.sandbox.routes import router as sandbox_router
+from app.seams import CONDUCTS, declare, executors, serving
 from app.settings import Settings, StartRefused
 from app.writer.engine import Writer, WriterLimits
 
@@ -71,6 +62,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     calendar_router,
     card_products_router,
     cards_router,
+    cases_router,
     charges_router,
     evidence_router,
     own_charges_router,
@@ -92,38 +84,6 @@ _CODE_GUESSES_PER_MINUTE: Final = 300
 """Per merchant: far above what scanning mistakes make, far below what guessing 64 bits needs."""
 
 
-def executors(policies: CurrentPolicies, till: purchases_service.Till) -> Mapping[str, Executor]:
-    """Say what happens on approval, by action; those that move money submit to the writer."""
-    return _without_doubles(
-        access_service.EXECUTORS,
-        calendar_service.EXECUTORS,
-        payees.executors(policies),
-        policies_service.EXECUTORS,
-        refund_payees.executors(till.writer, till.sealer),
-        suspense.executors(till),
-    )
-
-
-def serving(writer: Writer) -> Callable[[int], Awaitable[None]]:
-    """Give what follows a bank's results: paid refunds are finished, then reversals served."""
-
-    async def serve(merchant_no: int) -> None:
-        await refunds_service.settle_paid(writer, merchant_no)
-        await writer.submit(ServeReversals(merchant_no))
-
-    return serve
-
-
-def _without_doubles(*parts: Mapping[str, Executor]) -> Mapping[str, Executor]:
-    united: dict[str, Executor] = {}
-    for part in parts:
-        doubles = united.keys() & part.keys()
-        if doubles:
-            raise ValueError(f"two executors for {sorted(doubles)}")
-        united.update(part)
-    return united
-
-
 @asynccontextmanager
 async def open_services(
     settings: Settings, metrics: Metrics | None = None
@@ -140,12 +100,14 @@ async def open_services(
         signer = _signer(settings)
         policies, sealer = CurrentPolicies(db, _policies(settings)), _sealer(settings)
         calendar = CurrentCalendar(db, provisional=settings.is_sandbox)
+        directory = MerchantDirectory(db)
         till = purchases_service.Till(db, writer, sealer, calendar, policies)
+        desk = Desk(db, writer, sealer, directory, CONDUCTS)
         services = Services(
             settings=settings,
             policies=policies,
             calendar=calendar,
-            directory=MerchantDirectory(db),
+            directory=directory,
             metrics=metrics,
             db=db,
             writer=writer,
@@ -155,7 +117,8 @@ async def open_services(
             signer=signer,
             sealer=sealer,
             serve_reversals=serving(writer),
-            executors=executors(policies, till),
+            conducts=CONDUCTS,
+            executors=executors(policies, till, desk),
         )
         await _refuse_sandbox(settings, db)
         await signer.publish(db)
@@ -183,11 +146,7 @@ def create_api(settings: Settings) -> FastAPI:
         _log.info("service.stopped")
 
     api = make_api(routers, lifespan)
-    # What an executor finds when it is approved: the world went on since it was proposed.
-    on_approval = (PolicyDatePassed, PolicyOverlaps, PurchaseNotAwaitingPayment)
-    declare_refusals(
-        api, approve, InvalidRequest, MerchantFrozen, ReceiptNotInSuspense, *on_approval
-    )
+    declare(api)
     api.state.metrics = Metrics()
     return api
 

@@ -87,6 +87,14 @@ async def authority_of(request: Request) -> OperatorPrincipal | RegulatorPrincip
     return principal
 
 
+async def back_office_of(request: Request) -> OperatorPrincipal | MerchantPrincipal:
+    """Supply the caller, who works with cases: a person of the platform, or a merchant."""
+    principal = await authenticate(request.scope, call_of(request))
+    if not isinstance(principal, OperatorPrincipal | MerchantPrincipal):
+        raise Forbidden
+    return principal
+
+
 async def wallet_of(request: Request) -> WalletPrincipal:
     """Supply the caller, a wallet's backend."""
     return await _require(request, WalletPrincipal)
@@ -129,6 +137,7 @@ MerchantDep = Annotated[MerchantPrincipal, Depends(merchant_of)]
 BankDep = Annotated[BankPrincipal, Depends(bank_of)]
 RegulatorDep = Annotated[RegulatorPrincipal, Depends(regulator_of)]
 AuthorityDep = Annotated[OperatorPrincipal | RegulatorPrincipal, Depends(authority_of)]
+BackOfficeDep = Annotated[OperatorPrincipal | MerchantPrincipal, Depends(back_office_of)]
 WalletDep = Annotated[WalletPrincipal, Depends(wallet_of)]
 ConsumerDep = Annotated[ConsumerPrincipal, Depends(consumer_of)]
 
@@ -143,6 +152,7 @@ AUTHENTICATING: Final = frozenset(
         bank_of,
         regulator_of,
         authority_of,
+        back_office_of,
         wallet_of,
         consumer_of,
         request_key_of,

@@ -31,14 +31,15 @@ _CODES_BY_STATUS: Final[Mapping[int, str]] = {
         "bank_reference_reused receipt_not_in_suspense calendar_not_covered file_mismatch "
         "file_already_downloaded refund_in_progress refund_not_allowed refund_changed "
         "closure_in_progress closure_state own_proposal "
-        # Beyond the contract's list: what approvals, onboarding and policies of this service need.
-        "approval_decided already_exists policy_overlaps policy_date_passed"
+        # Beyond the contract's list: what approvals, cases, onboarding and policies need.
+        "approval_decided case_state already_exists policy_overlaps policy_date_passed "
+        "transfer_not_open"
     ),
     413: "body_too_large",
     415: "unsupported_media_type",
     422: (
         "invalid_request idempotency_key_reused charge_kind_mismatch product_terms_refused "
-        "ceiling_exceeded order_not_in_file"
+        "ceiling_exceeded order_not_in_file card_kind_mismatch"
     ),
     429: "rate_limited",
     431: "headers_too_large",

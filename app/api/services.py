@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.access.limits import FailureLimit
     from app.calendar.current import CurrentCalendar
     from app.cards.directory import MerchantDirectory
+    from app.cases.conduct import Conducts
     from app.policies.current import CurrentPolicies
     from app.policies.domain import Policies
 
@@ -54,6 +55,8 @@ class Services:
     sealer: Sealer
     serve_reversals: Callable[[int], Awaitable[None]]
     """Lets waiting reversals follow a credit to payable that the writer did not make."""
+    conducts: "Conducts"
+    """What carries out the steps of each kind of case."""
     executors: Mapping[str, Executor]
     """What happens on approval, by action."""
 

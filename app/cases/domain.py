@@ -21,10 +21,12 @@ from app.ledger import chain
 from app.ledger.posting import Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime
     from uuid import UUID
 
     from app.money import Fen
+    from app.writer.requests import StoredRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,26 @@ def is_silent(case: CaseFile, at: datetime) -> bool:
     """Say whether the merchant has let the day go by on which it was to answer."""
     due = case.answer_due_on
     return case.status == CaseStatus.OPEN and due is not None and business_date(at) > due
+
+
+def case_facts(case: CaseFile) -> Mapping[str, object]:
+    """Say what of a case's answer later steps may change."""
+    return {"status": str(case.status)}
+
+
+def as_of_request(case: CaseFile, stored: StoredRequest) -> CaseFile:
+    """Give a case as it was when a request was answered, from the case as it is now."""
+    if stored.read_facts()["status"] == CaseStatus.DECIDED or case.status != CaseStatus.DECIDED:
+        return case
+    return case._replace(
+        status=CaseStatus.ANSWERED,
+        decision=None,
+        decision_reason=None,
+        used_amount=None,
+        decided_at=None,
+        decided_by=None,
+        approval_id=None,
+    )
 
 
 def entry_of(case: CaseFile) -> Entry:

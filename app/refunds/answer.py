@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from app.ids import Prefix, to_text
 from app.money import CURRENCY
+from app.refunds.domain import RefundReason, RefundStatus
 from app.refunds.quoting import Quote
 from app.refunds.rows import CardRefund
 
@@ -29,6 +30,8 @@ def preview_answer(quote: Quote, card_id: str, payee: Answer | None) -> Answer:
         "as_of": quote.as_of.isoformat(),
         "policy_version": quote.policy_version,
         "case_id": None,
+        "needs_case": quote.needs_case,
+        "alternative": None,
         "supplements": None,
         "payee": payee,
     }
@@ -53,6 +56,11 @@ def refund_answer(refund: CardRefund, payee: Answer | None) -> Answer:
         "as_of": refund.as_of.isoformat(),
         "policy_version": refund.policy_version,
         "case_id": None if refund.case_id is None else to_text(Prefix.CASE, refund.case_id),
+        "needs_case": refund.case_id is not None,
+        # A rejected claim leaves the way that needs no ground (DOMAIN §4).
+        "alternative": (
+            str(RefundReason.CONSUMER_CHOICE) if refund.status == RefundStatus.REJECTED else None
+        ),
         "supplements": None if supplements is None else to_text(Prefix.REFUND, supplements),
         "payee": payee,
     }

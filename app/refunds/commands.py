@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from app.cases.domain import Step, Words
 from app.money import Fen
 from app.refunds.domain import RefundReason
 from app.refunds.quoting import Rules
@@ -21,8 +22,18 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
+class NewClaim:
+    """What a case starts from, where one opens."""
+
+    case_id: UUID
+    salt: bytes
+    text: Words | None
+    answer_due_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRefund:
-    """Refund a card, as its holder asks for it.
+    """Refund a card, as its holder asks for it; open a case where nothing bears the reason out.
 
     `payee` is how answers show the account that would be paid, masked.
     """
@@ -36,6 +47,7 @@ class RequestRefund:
     echo: Echo | None
     rules: Rules
     payee: Mapping[str, object] | None
+    claim: NewClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,17 @@ class WithdrawRefund:
     refund_id: UUID
     card_id: UUID
     consumer: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TakeClaimStep:
+    """Take a step of a claim's case: an answer, a decision, silence."""
+
+    merchant_no: int
+    request: RequestKey | None
+    case_id: UUID
+    card_id: UUID
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)

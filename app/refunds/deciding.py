@@ -10,6 +10,7 @@ from app.errors import NotFound
 from app.ids import Prefix, to_text
 from app.ledger.chart import AccountType, account_id
 from app.refunds.answer import preview_answer
+from app.refunds.claims import decide_step, decide_withdraw, open_claim
 from app.refunds.commands import (
     AnswerOffer,
     Echo,
@@ -17,6 +18,7 @@ from app.refunds.commands import (
     OfferRefund,
     RequestRefund,
     SettleRefunds,
+    TakeClaimStep,
     VerifyPayee,
     WithdrawRefund,
 )
@@ -31,9 +33,9 @@ from app.refunds.tables import (
     CARDS_TO_SETTLE,
     REFUND_BY_ID,
     REFUNDS,
+    REFUNDS_BESIDE,
     REFUNDS_BY_SETTLEMENT,
     REFUNDS_OF_CARD,
-    REFUNDS_BESIDE,
     REFUNDS_TO_SETTLE,
 )
 from app.writer.book import ACCOUNT_BY_ID, ACCOUNTS
@@ -53,18 +55,24 @@ if TYPE_CHECKING:
 def decide_request(command: RequestRefund, book: Book, at: datetime) -> Decision[CardRefund]:
     """Refund a card as its holder asks, if it comes to what the holder saw.
 
+    Where people must judge the reason a case opens; what it comes to need not be echoed then.
+
     Raises:
         CardNotActive, CardOnHold: Nothing can be refunded from the card.
         ChargeDisputed: A use of it is disputed, which is decided first.
         ClosureInProgress: The closure refunds it.
+        CoolingOffOver: There is no cooling-off period, or it is over.
         NotFound: No such card, or it is another's.
         RefundChanged: It comes to something else than the echoed preview.
         RefundInProgress: It is being refunded, or was.
-        RefundNotAllowed: The claim has no ground that is on record, or nothing is left.
+        RefundNotAllowed: Nothing is left.
     """
     card = _own_card(book, command.card_id, command.consumer)
     quote = quote_claim(command.reason, facts_in(book, card, at), command.rules)
-    _check_echo(command.echo, quote, card, command.payee)
+    if command.echo is not None or not quote.needs_case:
+        _check_echo(command.echo, quote, card, command.payee)
+    if quote.needs_case:
+        return open_claim(command, quote, card, book, at)
     refund = new_refund(quote, card, refund_id=command.refund_id, at=at)
     return enact(refund, book, at)
 
@@ -116,23 +124,6 @@ def decide_answer(command: AnswerOffer, book: Book, at: datetime) -> Decision[Ca
             preview_answer(quote, to_text(Prefix.CARD, card.card_id), command.payee)
         )
     return enact(refund.quoted(quote)._replace(former_status=str(card.status)), book, at)
-
-
-def decide_withdraw(command: WithdrawRefund, book: Book, at: datetime) -> Decision[CardRefund]:
-    """Take a claim back while its case is open; again gives the same.
-
-    Raises:
-        NotFound: No such refund, or it is another's.
-        RefundNotAllowed: It is decided, or was never a claim.
-    """
-    del at
-    refund = _own_refund(book, command.refund_id, command.consumer)
-    if refund.status == RefundStatus.WITHDRAWN:
-        return _unchanged(refund)
-    raise RefundNotAllowed(
-        f"The refund is {refund.status}; only a claim whose case is open can be withdrawn.",
-        refund_status=str(refund.status),
-    )
 
 
 def decide_name_payee(command: NamePayee, book: Book, at: datetime) -> Decision[CardRefund]:
@@ -258,27 +249,28 @@ def _changed(refund: CardRefund, event: str) -> Decision[CardRefund]:
 
 
 def _of_card(
-    command: RequestRefund | OfferRefund | AnswerOffer,
+    command: RequestRefund | OfferRefund | AnswerOffer | WithdrawRefund | TakeClaimStep,
 ) -> tuple[Need, ...]:
     return needs_of_card(command.merchant_no, command.card_id)
 
 
-def _of_refund(command: WithdrawRefund | NamePayee | VerifyPayee) -> tuple[Need, ...]:
+def _of_refund(command: NamePayee | VerifyPayee) -> tuple[Need, ...]:
     return (REFUND_BY_ID(command.refund_id),)
 
 
 PLANS: Final[tuple[Plan[Any, Any], ...]] = (
     Plan(RequestRefund, _of_card, decide_request),
     Plan(OfferRefund, _of_card, decide_offer),
-            REFUNDS_BESIDE(),
     Plan(AnswerOffer, _of_card, decide_answer),
-    Plan(WithdrawRefund, _of_refund, decide_withdraw),
+    Plan(WithdrawRefund, _of_card, decide_withdraw),
+    Plan(TakeClaimStep, _of_card, decide_step),
     Plan(NamePayee, _of_refund, decide_name_payee),
     Plan(VerifyPayee, _of_refund, decide_verify_payee),
     Plan(
         SettleRefunds,
         lambda command: (
             REFUNDS_TO_SETTLE(),
+            REFUNDS_BESIDE(),
             CARDS_TO_SETTLE(),
             ACCOUNTS_TO_SETTLE(),
             ACCOUNT_BY_ID(account_id(command.merchant_no, AccountType.MERCHANT_PAYABLE)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from app.cards.tables import CARDS, CARDS_WITH
-from app.charges.domain import ChargeStatus
-from app.charges.tables import CHARGES_BY_STATE, PENDING_WITH_CARD
+from app.cases.tables import CASES_WITH_CARD
+from app.charges.domain import ChargeStatus, DisputeStatus
+from app.charges.tables import CHARGES_BY_KIND, CHARGES_BY_STATE, PENDING_WITH_CARD
 from app.dates import business_date
 from app.holds.standing import by_the_clock, card_holds
 from app.holds.tables import HOLDS_ON
@@ -54,6 +55,7 @@ def needs_of_card(merchant_no: int, card_id: UUID) -> tuple[Need, ...]:
         DISPUTED_WITH_CARD(card_id),
         REFUNDS_WITH_CARD(card_id),
         HOLDS_ON(card_id),
+        CASES_WITH_CARD(card_id),
         ACCOUNT_BY_ID(card_id),
         ACCOUNT_BY_ID(account_id(merchant_no, AccountType.REFUND_PAYABLE)),
         ACCOUNT_BY_ID(account_id(merchant_no, AccountType.MERCHANT_PAYABLE)),
@@ -65,6 +67,7 @@ def facts_in(book: Book, card: Card, at: datetime) -> Facts:
     sale = book.find(SALES, card.card_id)
     assert sale is not None, "a card's sale is loaded with it"
     refunds = book.group(REFUNDS_OF_CARD, card.card_id)
+    disputes = _disputes_of(book, card)
     standing = [other.refund_id for other in refunds if other.status not in MOVES_NOTHING]
     return Facts(
         card=by_the_clock(book, card, at),
@@ -72,14 +75,25 @@ def facts_in(book: Book, card: Card, at: datetime) -> Facts:
         book_status=book.head.status,
         store_status=sale.store_status,
         used_before=_used_before(book, card),
-        disputed=any(
-            draw.card_id == card.card_id
-            for charge in book.group(CHARGES_BY_STATE, (card.consumer, ChargeStatus.DISPUTED))
-            for draw in charge.read_draws()
-        ),
+        disputed=DisputeStatus.OPEN in disputes,
         refund_id=min(standing, default=None),
         holds=card_holds(book, card.card_id, at),
+        dispute_upheld=DisputeStatus.UPHELD in disputes,
     )
+
+
+def _disputes_of(book: Book, card: Card) -> set[DisputeStatus]:
+    """Say how the disputes of a card's uses stand.
+
+    Also those of whoever held it then: a use stays its own consumer's after a transfer.
+    """
+    return {
+        charge.dispute_status
+        for status in (ChargeStatus.DISPUTED, ChargeStatus.REVERSED)
+        for charge in book.group(CHARGES_BY_KIND, (card.kind, status))
+        if charge.dispute_status is not None
+        and any(draw.card_id == card.card_id for draw in charge.read_draws())
+    }
 
 
 def _used_before(book: Book, card: Card) -> bool:

@@ -31,6 +31,7 @@ class _Standing:
     book_status: str
     used_before: bool
     disputed: bool
+    dispute_upheld: bool
     refund_id: UUID | None
 
 
@@ -77,12 +78,20 @@ async def read_facts(tx: Transaction, card: Card, sale: CardSale) -> Facts:
                    WHERE charge.merchant_no = book.merchant_no AND charge.consumer = :consumer
                        AND charge.status IN ('confirmed', 'disputed')
                        AND charge.confirmed_at < :paid_at) AS used_before,
-               EXISTS (
-                   SELECT FROM card_entry AS line
+               coalesce((
+                   SELECT bool_or(charge.dispute_status = 'open')
+                   FROM card_entry AS line
                    JOIN charge ON charge.merchant_no = line.merchant_no
-                       AND charge.charge_id = line.subject_id AND charge.status = 'disputed'
+                       AND charge.charge_id = line.subject_id
                    WHERE line.merchant_no = book.merchant_no AND line.card_id = :id
-                       AND line.kind = 'used') AS disputed,
+                       AND line.kind = 'used'), false) AS disputed,
+               coalesce((
+                   SELECT bool_or(charge.dispute_status = 'upheld')
+                   FROM card_entry AS line
+                   JOIN charge ON charge.merchant_no = line.merchant_no
+                       AND charge.charge_id = line.subject_id
+                   WHERE line.merchant_no = book.merchant_no AND line.card_id = :id
+                       AND line.kind = 'used'), false) AS dispute_upheld,
                (SELECT min(CAST(refund_id AS text)) FROM refund
                 WHERE refund.merchant_no = book.merchant_no AND refund.card_id = :id
                     AND refund.status NOT IN ('offered', 'declined', 'rejected', 'withdrawn')

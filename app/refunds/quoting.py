@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from app.cards.domain import Card, CardStatus
 from app.cards.errors import CardNotActive, CardOnHold
@@ -39,6 +39,17 @@ _NOTICE: Final = "notice"
 _CLOSING: Final = frozenset({"closing", "refunding", "closed", "closed_with_shortfall"})
 _LEFT_ITS_PLACE: Final = frozenset({"moved", "closed"})
 
+CLAIMS: Final = frozenset(
+    {
+        RefundReason.STORE_MOVED,
+        RefundReason.OBLIGATIONS_TRANSFERRED,
+        RefundReason.SERVICE_UNAVAILABLE,
+        RefundReason.HEALTH,
+        RefundReason.MINOR,
+    }
+)
+"""Reasons that people judge where nothing on record bears them out (DOMAIN §4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -62,8 +73,11 @@ class Facts:
     used_before: bool
     """Whether the holder had used the same product here before paying for this card."""
     disputed: bool
+    """Whether a dispute of a use of the card is open."""
     refund_id: UUID | None
     """The refund that the card has already."""
+    dispute_upheld: bool = False
+    """Whether a dispute of a use of the card was upheld."""
     holds: Sequence[CardHold] = ()
     """What holds the card, oldest first."""
 
@@ -80,20 +94,51 @@ class Quote:
     inputs: Inputs
     as_of: date
     figures: Figures
+    needs_case: bool = False
+    """Whether nothing on record bears the reason out: the figures are those of a claim upheld."""
 
 
 def quote_claim(reason: RefundReason, facts: Facts, rules: Rules) -> Quote:
-    """Say what the holder gets for a reason, today.
+    """Say what the holder gets for a reason, today; where a case decides, if it is upheld.
 
     Raises:
         CardNotActive, CardOnHold: Nothing can be refunded from the card.
         ChargeDisputed: A use of it is disputed, which is decided first.
         ClosureInProgress: The closure refunds it.
+        CoolingOffOver: There is no cooling-off period, or it is over.
         RefundInProgress: It is being refunded, or was.
-        RefundNotAllowed: The claim has no ground that is on record, or nothing is left.
+        RefundNotAllowed: Nothing is left.
     """
     check_refundable(facts)
+    if needs_case(reason, facts):
+        return replace(_upheld(reason, facts, rules.policy_version, None), needs_case=True)
     return _quote(reason, class_of(reason, facts, rules), facts, rules.policy_version)
+
+
+def quote_upheld(
+    reason: RefundReason,
+    facts: Facts,
+    *,
+    policy_version: int,
+    used_amount: int | None,
+    closing: bool = False,
+) -> Quote:
+    """Say what a claim comes to that was upheld today; its card waits for that (`refunding`).
+
+    Args:
+        reason: What was claimed.
+        facts: The card's, of the moment of the decision.
+        policy_version: That of the claim: what it rests on is the law of its day.
+        used_amount: What the decision states was used (a minor's card); nothing stated is 0.
+        closing: Whether a closure upholds it, which may do so while the merchant closes.
+
+    Raises:
+        CardNotActive, CardOnHold: Nothing can be refunded from the card now.
+        ChargeDisputed: A use of it is disputed, which is decided first.
+        ClosureInProgress: The closure decides it.
+    """
+    _check_open(facts, closing=closing)
+    return _upheld(reason, facts, policy_version, used_amount)
 
 
 def quote_agreed(facts: Facts, amount: int) -> Quote:
@@ -117,23 +162,39 @@ def check_refundable(facts: Facts) -> None:
     card = facts.card
     if facts.refund_id is not None or card.status in _IN_REFUND:
         raise RefundInProgress(facts.refund_id)
-    if card.on_hold:
-        raise CardOnHold(card.card_id, facts.holds)
-    if card.status in _GONE:
-        raise CardNotActive(card.card_id, card.status)
-    if facts.book_status in _CLOSING:
-        raise ClosureInProgress
-    if facts.disputed:
-        raise ChargeDisputed
+    _check_open(facts)
+    if card.refundable_from is not None and facts.day < card.refundable_from:
+        raise RefundNotAllowed(
+            "The card changed hands a short time ago; it can be refunded a few days later.",
+            refundable_from=card.refundable_from.isoformat(),
+        )
     if card.custody_amount == 0:
         raise RefundNotAllowed("Nothing of the payment is left on this card.", custody_amount=0)
 
 
+def is_closing(book_status: str) -> bool:
+    """Say whether a closure has taken over what is refunded."""
+    return book_status in _CLOSING
+
+
+def needs_case(reason: RefundReason, facts: Facts) -> bool:
+    """Say whether people must judge a reason, since nothing on record bears it out (DOMAIN §4)."""
+    match reason:
+        case RefundReason.STORE_MOVED:
+            on_record = facts.store_status in _LEFT_ITS_PLACE
+        case RefundReason.SERVICE_UNAVAILABLE:
+            # The merchant took a use that it did not give: that is judged, and not judged again.
+            on_record = facts.dispute_upheld
+        case _:
+            on_record = False
+    return reason in CLAIMS and facts.book_status != _NOTICE and not on_record
+
+
 def class_of(reason: RefundReason, facts: Facts, rules: Rules) -> RefundClass:
-    """Say by which class a reason is decided, on recorded facts alone (DOMAIN §4).
+    """Say by which class a reason is decided that is borne out by what is on record (DOMAIN §4).
 
     Raises:
-        RefundNotAllowed: Nothing on record bears the claim out.
+        CoolingOffOver: There is no cooling-off period, or it is over.
     """
     if facts.book_status == _NOTICE:
         # From notice on every refund is the merchant's fault (DOMAIN §6, Closure).
@@ -144,10 +205,8 @@ def class_of(reason: RefundReason, facts: Facts, rules: Rules) -> RefundClass:
         case RefundReason.COOLING_OFF:
             check_cooling_off(facts, rules)
             return RefundClass.COOLING_OFF
-        case RefundReason.STORE_MOVED if facts.store_status in _LEFT_ITS_PLACE:
-            return RefundClass.MERCHANT_FAULT
         case _:
-            return open_case(reason)
+            return RefundClass.MERCHANT_FAULT
 
 
 def check_cooling_off(facts: Facts, rules: Rules) -> None:
@@ -175,29 +234,46 @@ def is_used(card: Card) -> bool:
     return bool(card.face_used_amount or card.sessions_used or card.last_visit_day)
 
 
-def open_case(reason: RefundReason) -> NoReturn:
-    """Put a claim that nothing on record bears out before the merchant and two persons.
-
-    The one place where a claim becomes a case; until there are cases it is refused.
-
-    Raises:
-        RefundNotAllowed: Always.
-    """
-    raise RefundNotAllowed(
-        f"Nothing on record bears out {reason}, and claims cannot be heard here yet. "
-        "consumer_choice is open to you."
-    )
+def _check_open(facts: Facts, *, closing: bool = False) -> None:
+    card = facts.card
+    if card.on_hold:
+        raise CardOnHold(card.card_id, facts.holds)
+    if card.status in _GONE:
+        raise CardNotActive(card.card_id, card.status)
+    if is_closing(facts.book_status) and not closing:
+        raise ClosureInProgress
+    if facts.disputed:
+        raise ChargeDisputed
 
 
-def _quote(
+def _upheld(
+    reason: RefundReason, facts: Facts, policy_version: int, used_amount: int | None
+) -> Quote:
+    on_notice = facts.book_status == _NOTICE or is_closing(facts.book_status)
+    if reason == RefundReason.MINOR and not on_notice:
+        # A contract that a minor could not make is undone: what was used is what is stated.
+        return _quote(
+            reason, RefundClass.AGREED, facts, policy_version, used_amount=used_amount or 0
+        )
+    return _quote(reason, RefundClass.MERCHANT_FAULT, facts, policy_version)
+
+
+def _quote(  # noqa: PLR0913  # what is stated beside the facts goes by name
     reason: RefundReason,
     refund_class: RefundClass,
     facts: Facts,
     policy_version: int,
     *,
     agreed_amount: int | None = None,
+    used_amount: int | None = None,
 ) -> Quote:
-    inputs = inputs_of(facts.card, refund_class, facts.day, agreed_amount=agreed_amount)
+    inputs = inputs_of(
+        facts.card,
+        refund_class,
+        facts.day,
+        agreed_amount=agreed_amount,
+        used_amount=used_amount,
+    )
     formula = formula_of(refund_class, inputs)
     return Quote(
         reason,

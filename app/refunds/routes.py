@@ -15,6 +15,7 @@ from app.api.routing import api_router
 from app.api.schemas import CardId, RefundId
 from app.api.services import Services
 from app.cards.errors import CardNotActive, CardOnHold
+from app.cases.errors import CaseState
 from app.charges.errors import ChargeDisputed
 from app.errors import DomainError, NotFound
 from app.ids import Prefix, merchant_no_of, new_id, parse
@@ -80,13 +81,18 @@ async def create_refund(
     services: ServicesDep,
     response: Response,
 ) -> RefundRead:
-    """Refund a card as the preview showed it; the card is closed, what waits on it is voided."""
+    """Refund a card as the preview showed it; the card is closed, what waits on it is voided.
+
+    Where people must judge the reason a case opens: the refund is `case_open`, no echo is needed,
+    and the card is again as it was if the claim is withdrawn or rejected.
+    """
     done = await service.request_refund(
         counter_of(services),
         consumer.consumer,
         parse(Prefix.CARD, card_id),
         RefundPreview(reason=body.reason).to_domain(),
         echo=body.to_echo(),
+        text=body.text,
         request=request,
     )
     mark_replayed(response, done)
@@ -170,7 +176,7 @@ async def decline_refund(
 @router.post(
     "/me/refunds/{refund_id}/withdraw",
     summary="Withdraw a claim",
-    responses=problems(NotFound, RefundNotAllowed),
+    responses=problems(CaseState, ClosureInProgress, NotFound, RefundNotAllowed),
 )
 async def withdraw_refund(
     refund_id: RefundId,

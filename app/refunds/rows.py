@@ -144,6 +144,10 @@ def facts_of(refund: CardRefund) -> Mapping[str, object]:
     """Say what of a refund's answer later events may change."""
     return {
         "status": refund.status,
+        "class": refund.refund_class,
+        "formula": refund.formula,
+        "amount": refund.amount,
+        "has_payee": refund.payee_name is not None,
         "policy_version": refund.policy_version,
         "inputs": json.loads(refund.inputs),
         "as_of": refund.as_of.isoformat(),
@@ -155,8 +159,13 @@ def facts_of(refund: CardRefund) -> Mapping[str, object]:
 def as_of_request(refund: CardRefund, stored: StoredRequest) -> CardRefund:
     """Give a refund as it was when a request was answered, from the refund as it is now."""
     facts = stored.read_facts()
+    if not facts["has_payee"]:
+        refund = refund._replace(payee_name=None, payee_account_number=None, payee_bank_code=None)
     return refund._replace(
         status=RefundStatus(str(facts["status"])),
+        refund_class=RefundClass(str(facts["class"])),
+        formula=Formula(str(facts["formula"])),
+        amount=cast("Fen", facts["amount"]),
         policy_version=cast("int", facts["policy_version"]),
         inputs=Json(json.dumps(facts["inputs"], sort_keys=True, separators=(",", ":"))),
         as_of=date.fromisoformat(str(facts["as_of"])),

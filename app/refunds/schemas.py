@@ -11,6 +11,7 @@ from app.api.schemas import (
     AmountOrZero,
     BusinessDate,
     CardId,
+    CaseId,
     Count,
     Currency,
     Model,
@@ -41,6 +42,7 @@ Claim = Literal[
     "minor",
 ]
 AccountNumber = Annotated[str, text(64, min_length=5), Field(examples=["6217000010001234567"])]
+ClaimText = Annotated[str, text(2000), Field(examples=["门店从十月起没有教练。"])]
 BankCode = Annotated[str, text(32), Field(examples=["102331000012"])]
 
 
@@ -61,6 +63,9 @@ class RefundCreate(Model):
     amount: AmountOrZero | None = None
     residue_amount: AmountOrZero | None = None
     as_of: BusinessDate | None = None
+    text: ClaimText | None = Field(
+        default=None, description="What happened; kept with the case where one opens."
+    )
 
     @model_validator(mode="after")
     def _whole_echo(self) -> Self:
@@ -123,15 +128,15 @@ class InputsRead(Model):
     used_amount: AmountOrZero | None
     interest_rate: Count = Field(description="Yearly, in hundredths of a percent.")
     interest_days: Count
+    earlier_amount: AmountOrZero = Field(
+        description="What the card's refunds came to before; a supplement adds to it."
+    )
+    earlier_residue_amount: AmountOrZero
 
 
 class RefundRead(Model):
     """A refund, or what it would come to (then `id` and `status` are null)."""
 
-    earlier_amount: AmountOrZero = Field(
-        description="What the card's refunds came to before; a supplement adds to it."
-    )
-    earlier_residue_amount: AmountOrZero
     id: RefundId | None
     card_id: CardId
     reason: RefundReason
@@ -150,7 +155,13 @@ class RefundRead(Model):
     inputs: InputsRead
     as_of: BusinessDate
     policy_version: Count
-    case_id: str | None
+    case_id: CaseId | None
+    needs_case: bool = Field(
+        description="Whether people judge the reason; the figures are those of a claim upheld."
+    )
+    alternative: Literal["consumer_choice"] | None = Field(
+        description="The reason that is open after a claim was rejected."
+    )
     supplements: RefundId | None = Field(description="The refund that this one adds to.")
     payee: PayeeShown | None
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from app.calendar.deadlines import answer_due_on
+from app.cases.domain import words
 from app.dates import business_date
 from app.errors import NotFound
 from app.ids import merchant_no_of, new_id
@@ -15,23 +18,28 @@ from app.refunds.commands import (
     AnswerOffer,
     Echo,
     NamePayee,
+    NewClaim,
     OfferRefund,
     RequestRefund,
     SettleRefunds,
+    TakeClaimStep,
     WithdrawRefund,
 )
-from app.refunds.quoting import Rules, quote_claim
+from app.refunds.quoting import CLAIMS, Rules, quote_claim
 from app.refunds.rows import as_of_request
 from app.refunds.tables import SETTLED_MAX
 from app.writer.answers import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
     from uuid import UUID
 
     from app.calendar.current import CurrentCalendar
     from app.cards.directory import MerchantDirectory
     from app.cards.domain import Card
+    from app.cases.domain import Step
+    from app.cases.rows import CaseFile
     from app.db.engine import Database
     from app.db.sealing import Sealer
     from app.policies.current import CurrentPolicies
@@ -45,6 +53,8 @@ if TYPE_CHECKING:
     from app.writer.requests import RequestKey
 
 log = structlog.get_logger()
+
+_SALT_BYTES: Final = 16
 
 _EVENTS: Final = {
     RequestRefund: "refund.requested",
@@ -100,9 +110,12 @@ async def request_refund(  # noqa: PLR0913  # a request is its fields
     reason: RefundReason,
     *,
     echo: Echo | None,
+    text: str | None = None,
     request: RequestKey | None,
 ) -> Answered[CardRefund]:
     """Refund a card as its holder saw it in a preview; a retry gives the same refund.
+
+    Where nothing on record bears the reason out a case opens, with `text` in it.
 
     Raises:
         DomainError: What the decision refuses.
@@ -112,7 +125,9 @@ async def request_refund(  # noqa: PLR0913  # a request is its fields
     async with counter.db.transaction() as tx:
         card = await queries.find_own_card(tx, no, card_id, consumer)
         sale = await queries.find_sale(tx, no, card_id)
+        today = business_date(await tx.now())
     rules = await _rules_of(counter, card)
+    claim = await _claim(counter, no, today, text) if reason in CLAIMS else None
     command = RequestRefund(
         no,
         request,
@@ -123,8 +138,15 @@ async def request_refund(  # noqa: PLR0913  # a request is its fields
         echo,
         rules,
         _payee(counter, card, sale),
+        claim,
     )
     return await carry_out(counter, command)
+
+
+def conduct_claim(case: CaseFile, step: Step, request: RequestKey | None) -> TakeClaimStep:
+    """Make the command that takes a step of a claim's case (`app/cases/conduct.py`)."""
+    assert case.card_id is not None, "a claim is about a card"
+    return TakeClaimStep(case.merchant_no, request, case.case_id, case.card_id, step)
 
 
 async def answer_offer(
@@ -236,6 +258,15 @@ async def _rules_of(counter: Counter, card: Card) -> Rules:
         calendar = await counter.calendar.get()
         ends_on = calendar.cooling_off_end(card.paid_at, card.cooling_off_days)
     return Rules(ends_on, policies.cooling_off_unused_only, policies.version)
+
+
+async def _claim(counter: Counter, merchant_no: int, today: date, text: str | None) -> NewClaim:
+    due = await answer_due_on(
+        counter.calendar, counter.policies, counter.directory, merchant_no, today
+    )
+    salt = secrets.token_bytes(_SALT_BYTES)
+    said = None if text is None else words(counter.sealer.seal(text), text, salt)
+    return NewClaim(new_id(merchant_no), salt, said, due)
 
 
 def _payee(counter: Counter, card: Card, sale: CardSale) -> Answer | None:
