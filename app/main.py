@@ -23,6 +23,7 @@ from app.api.services import Services
 from app.calendar import service as calendar_service
 from app.calendar.current import CurrentCalendar
 from app.calendar.routes import router as calendar_router
+from app.card_life.routes import router as card_life_router
 from app.card_products.routes import router as card_products_router
 from app.cards.directory import MerchantDirectory
 from app.cards.routes import router as cards_router
@@ -60,6 +61,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     access_router,
     bank_files_router,
     calendar_router,
+    card_life_router,
     card_products_router,
     cards_router,
     cases_router,

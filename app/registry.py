@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from app.card_life import deciding as deciding_terms
+from app.card_life import tables as card_life_tables
+from app.card_life import transferring
 from app.cards import tables as card_tables
 from app.cases import tables as case_tables
 from app.charges import confirming, placing, reversing
@@ -25,6 +28,7 @@ _ROWS: Final = (
     dispute_tables,
     refund_tables,
     hold_tables,
+    card_life_tables,
 )
 _DECISIONS: Final = (
     selling,
@@ -36,6 +40,8 @@ _DECISIONS: Final = (
     deciding_disputes,
     refunding,
     deciding_holds,
+    deciding_terms,
+    transferring,
 )
 
 REGISTRY: Final = Registry(

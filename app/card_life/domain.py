@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
 _DAY: Final = timedelta(days=1)
-_IN_REFUND: Final = frozenset({CardStatus.REFUNDING, CardStatus.REFUNDED})
+IN_REFUND: Final = frozenset({CardStatus.REFUNDING, CardStatus.REFUNDED})
 _LOSABLE: Final = frozenset({CardStatus.ACTIVE, CardStatus.FROZEN, CardStatus.EXPIRED})
 TRANSFERABLE: Final = frozenset({CardStatus.ACTIVE, CardStatus.FROZEN, CardStatus.EXPIRED})
 """Who has a card that is frozen or past its term still has what is left on it, and may give it."""
@@ -145,6 +145,6 @@ def _running(card: Card, day: date) -> Card:
 
 
 def _not_active(card: Card, status: CardStatus) -> CardInRefund | CardNotActive:
-    if status in _IN_REFUND:
+    if status in IN_REFUND:
         return CardInRefund(card.card_id, status)
     return CardNotActive(card.card_id, status)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from app.cards.domain import Card
     from app.writer.requests import StoredRequest
 
+# Not what holds a card: whoever holds it wants it known now, also in an answer that is repeated.
 _PLAIN: Final = (
     "status",
-    "on_hold",
     "face_used_amount",
     "face_held_amount",
     "sessions_used",

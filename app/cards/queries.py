@@ -152,8 +152,12 @@ async def statement_of(
                entry.store_id, entry.amount, entry.sessions, entry.release_amount,
                entry.adjusted_amount,
                entry.balance_face_amount, entry.balance_sessions, entry.custody_amount,
-               charge.description, entry.at
+               -- What was written for a former holder is not the new one's to read.
+               CASE WHEN charge.consumer = card.consumer THEN charge.description END
+                   AS description,
+               entry.at
         FROM card_entry AS entry
+        JOIN card ON card.merchant_no = entry.merchant_no AND card.card_id = entry.card_id
         LEFT JOIN charge
           ON charge.merchant_no = entry.merchant_no AND charge.charge_id = entry.subject_id
         WHERE entry.merchant_no = :no AND entry.card_id = :id

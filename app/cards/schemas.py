@@ -72,7 +72,16 @@ class CardRead(Model):
     sessions_used: Count | None
     sessions_held: Count | None
     term_days: Count | None
-    valid_until: BusinessDate | None
+    valid_until: BusinessDate | None = Field(
+        description="The last day of the term; of a frozen card, as if it were unfrozen today."
+    )
+    frozen_on: BusinessDate | None = Field(
+        description="The first frozen day, while the term of a period card stands still."
+    )
+    frozen_days: Count | None = Field(description="Days of the term's time that do not count.")
+    refundable_from: BusinessDate | None = Field(
+        description="After a transfer: the first day on which the new holder may ask for a refund."
+    )
     released_amount: AmountOrZero
     refunded_amount: AmountOrZero
     adjusted_amount: AmountOrZero
@@ -175,7 +184,10 @@ def _fields(
         "sessions_used": card.sessions_used if is_count else None,
         "sessions_held": card.sessions_held if is_count else None,
         "term_days": card.term_days,
-        "valid_until": card.valid_until,
+        "valid_until": card.valid_until_on(today),
+        "frozen_on": card.frozen_on,
+        "frozen_days": card.frozen_days_on(today) if card.kind == CardKind.PERIOD else None,
+        "refundable_from": card.refundable_from,
         "released_amount": card.released_amount,
         "refunded_amount": card.refunded_amount,
         "adjusted_amount": card.adjusted_amount,
