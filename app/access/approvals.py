@@ -175,7 +175,16 @@ async def find(db: Database, approval_id: UUID) -> Approval:
         NotFound: No such approval.
     """
     async with db.snapshot() as tx:
-        row = await queries.find_approval(tx, approval_id)
+        return await find_in(tx, approval_id)
+
+
+async def find_in(tx: Transaction, approval_id: UUID) -> Approval:
+    """Find an approval as this transaction sees it.
+
+    Raises:
+        NotFound: No such approval.
+    """
+    row = await queries.find_approval(tx, approval_id)
     if row is None:
         raise NotFound
     return read(row)

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.types import TypeEngine
 
 from app.db.diagnosis import diagnose
-from app.db.rows import Row, columns_of, insert_sql, transposed
+from app.db.rows import Row, columns_of, insert_sql, transposed, update_sql
 from app.errors import DatabaseUnavailable
 
 Shape = TypeVar("Shape")
@@ -105,6 +105,26 @@ class Transaction:
         params = dict(zip(names, transposed(shape, rows), strict=True))
         # "new.c::jsonb" reads like a bind parameter to SQLAlchemy.
         await self.connection.execute(text(sql.replace("::", r"\:\:")), params)
+
+    async def update(
+        self,
+        table: str,
+        shape: type[RowShape],
+        rows: Sequence[RowShape],
+        *,
+        key: Sequence[str],
+        mutable: Sequence[str],
+    ) -> None:
+        """Store the mutable columns of rows that are there, in one statement."""
+        if not rows:
+            return
+        picked = [*key, *mutable]
+        names = [f"c{number}" for number in range(len(picked))]
+        sql = update_sql(table, shape, [f":{name}" for name in names], key=key, mutable=mutable)
+        columns = [[getattr(row, column) for row in rows] for column in picked]
+        await self.connection.execute(
+            text(sql.replace("::", r"\:\:")), dict(zip(names, columns, strict=True))
+        )
 
     async def now(self) -> datetime:
         """Read domain time from the database."""

@@ -47,6 +47,12 @@ class LockedBook:
         """Name one of the merchant's own accounts."""
         return account_id(self.head.merchant_no, kind)
 
+    async def load(self, tx: Transaction, cards: Iterable[UUID]) -> None:
+        """Take in the accounts of cards that were chosen after the lock was got."""
+        wanted = [id_ for id_ in cards if id_ not in self.accounts]
+        for account in await tx.fetch(Account, _ACCOUNTS, nos=[self.head.merchant_no], ids=wanted):
+            self.accounts[account.account_id] = account._replace(type=AccountType(account.type))
+
     def append(self, *entries: Entry) -> int:
         """Append entries to the book; give the `seq` of the last.
 

@@ -1,0 +1,430 @@
+"""Rows of closures, and what of cards and books they read."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from app.cards.domain import Card, CardKind
+from app.closures.deciding import Sale
+from app.closures.domain import REFUNDABLE, Closure, ClosureStatus, KindTotal, Standing
+from app.db.engine import Transaction
+from app.db.rows import columns_of
+from app.ledger.books import LockedBook
+from app.ledger.chart import MERCHANT_ACCOUNT_TYPES, AccountType, account_id
+from app.money import Fen
+
+_COLUMNS: Final = ", ".join(column.name for column in columns_of(Closure))
+_CARD_COLUMNS: Final = ", ".join(f"card.{column.name}" for column in columns_of(Card))
+_LEFT: Final = (
+    "card.paid_amount - card.released_amount - card.refunded_amount"
+    " - card.adjusted_amount - card.recalled_amount"
+)
+# Of a merchant that closes there are few, so this is read from its uses without an own index.
+_DISPUTED: Final = (
+    "SELECT CAST(draw ->> 'card_id' AS uuid) FROM charge"
+    " CROSS JOIN LATERAL jsonb_array_elements(charge.draws) AS draw"
+    " WHERE charge.merchant_no = :no AND charge.status = 'disputed'"
+)
+
+
+class Merchant(NamedTuple):
+    """Whose closure it is, and who may see it."""
+
+    merchant_no: int
+    merchant_id: UUID
+    name: str
+    licence_number: str
+    industry: str
+    district: str
+
+
+class Number(NamedTuple):
+    """A merchant."""
+
+    merchant_no: int
+
+
+class CardId(NamedTuple):
+    """A card."""
+
+    card_id: UUID
+
+
+class Totals(NamedTuple):
+    """Cards that are not refunded yet."""
+
+    card_count: int
+    refund_amount: Fen
+
+
+class _Balance(NamedTuple):
+    type: str
+    balance: Fen
+
+
+async def find_merchant(tx: Transaction, merchant_no: int) -> Merchant | None:
+    """Give a merchant."""
+    return await tx.fetch_one(
+        Merchant,
+        "SELECT merchant_no, merchant_id, name, licence_number, industry, district"
+        " FROM merchant WHERE merchant_no = :no",
+        no=merchant_no,
+    )
+
+
+async def insert_closure(tx: Transaction, closure: Closure) -> None:
+    """Store a new closure."""
+    await tx.insert("closure", Closure, [closure])
+
+
+async def find_closure(tx: Transaction, merchant_no: int, closure_id: UUID) -> Closure | None:
+    """Give a closure; it stays as it is while its merchant's book is locked."""
+    return await tx.fetch_one(
+        Closure,
+        f"SELECT {_COLUMNS} FROM closure"  # noqa: S608  # our own column names
+        " WHERE merchant_no = :no AND closure_id = :id",
+        no=merchant_no,
+        id=closure_id,
+    )
+
+
+async def standing_closure(tx: Transaction, merchant_no: int) -> Closure | None:
+    """Give the merchant's closure that was not cancelled."""
+    return await tx.fetch_one(
+        Closure,
+        f"SELECT {_COLUMNS} FROM closure"  # noqa: S608  # our own column names
+        " WHERE merchant_no = :no AND status <> 'cancelled'",
+        no=merchant_no,
+    )
+
+
+async def live_closures(tx: Transaction) -> Sequence[Closure]:
+    """Give the closures on which something may be to do, oldest first."""
+    return await tx.fetch(
+        Closure,
+        f"SELECT {_COLUMNS} FROM closure"  # noqa: S608  # our own column names
+        " WHERE status <> 'cancelled' ORDER BY created_at, closure_id",
+    )
+
+
+async def update_closure(tx: Transaction, closure: Closure) -> None:
+    """Store where a closure stands."""
+    changed = closure._asdict()
+    for name in ("kind", "reason", "ordered_by", "created_at", "notice_ends_at"):
+        del changed[name]
+    times = ("closing_at", "started_at", "finished_at")
+    settings = ", ".join(
+        f"{name} = CAST(:{name} AS timestamptz)" if name in times else f"{name} = :{name}"
+        for name in changed
+        if name not in {"merchant_no", "closure_id"}
+    )
+    await tx.execute(
+        f"UPDATE closure SET {settings}"  # noqa: S608  # our own column names
+        " WHERE merchant_no = :merchant_no AND closure_id = :closure_id",
+        **{**changed, "status": str(closure.status)},
+    )
+
+
+async def set_book_status(tx: Transaction, merchant_no: int, status: str) -> None:
+    """Let every process see it: each reads the book's row when it locks it."""
+    await tx.execute(
+        "UPDATE book SET status = :status WHERE merchant_no = :no", status=status, no=merchant_no
+    )
+
+
+async def standing_of(tx: Transaction, merchant_no: int) -> Standing:
+    """Read what bounds a closure as this transaction sees it."""
+    rows = await tx.fetch(
+        _Balance,
+        """
+        SELECT type, balance FROM account
+        WHERE merchant_no = :no AND account_id = ANY(CAST(:ids AS uuid[]))
+        """,
+        no=merchant_no,
+        ids=[account_id(merchant_no, kind) for kind in MERCHANT_ACCOUNT_TYPES],
+    )
+    waiting = await tx.value(
+        "SELECT waiting_reversal_amount FROM book WHERE merchant_no = :no", no=merchant_no
+    )
+    assert isinstance(waiting, int), "a merchant has a book"
+    return _standing({AccountType(row.type): row.balance for row in rows}, Fen(waiting))
+
+
+def standing_in(book: LockedBook) -> Standing:
+    """Read what bounds a closure from a locked book."""
+    balances = {kind: book.balance(kind) for kind in MERCHANT_ACCOUNT_TYPES}
+    return _standing(balances, book.head.waiting_reversal_amount)
+
+
+def _standing(balances: dict[AccountType, Fen], waiting: Fen) -> Standing:
+    in_transit = balances[AccountType.RELEASE_IN_TRANSIT] + balances[AccountType.REFUND_IN_TRANSIT]
+    return Standing(
+        custody_amount=balances[AccountType.CUSTODY],
+        bank_claim_amount=balances[AccountType.BANK_CLAIM],
+        payable_amount=balances[AccountType.MERCHANT_PAYABLE],
+        disputed_amount=balances[AccountType.RELEASE_DISPUTED],
+        in_transit_amount=Fen(in_transit),
+        refund_payable_amount=balances[AccountType.REFUND_PAYABLE],
+        suspense_amount=balances[AccountType.SUSPENSE],
+        custody_yield_amount=balances[AccountType.CUSTODY_YIELD],
+        waiting_reversal_amount=waiting,
+    )
+
+
+async def kind_totals(tx: Transaction, merchant_no: int) -> Sequence[KindTotal]:
+    """Add up, per kind of card, what is left on cards that nobody refunds yet."""
+    rows = await tx.fetch(
+        KindTotal,
+        f"""
+        SELECT kind, CAST(count(*) AS integer) AS card_count,
+               CAST(sum({_LEFT}) AS bigint) AS refund_amount
+        FROM card
+        WHERE merchant_no = :no AND status = ANY(CAST(:statuses AS text[])) AND {_LEFT} > 0
+        GROUP BY kind ORDER BY kind
+        """,  # noqa: S608  # our own column names
+        no=merchant_no,
+        statuses=list(REFUNDABLE),
+    )
+    return [row._replace(kind=CardKind(row.kind)) for row in rows]
+
+
+async def count_waiting(tx: Transaction, merchant_no: int) -> tuple[int, int]:
+    """Count the cards that wait for a dispute, and those under a hold."""
+
+    class Waiting(NamedTuple):
+        disputed: int
+        held: int
+
+    found = await tx.fetch_one(
+        Waiting,
+        f"""
+        SELECT CAST(count(*) FILTER (WHERE card_id IN ({_DISPUTED})) AS integer) AS disputed,
+               CAST(count(*) FILTER (WHERE on_hold) AS integer) AS held
+        FROM card
+        WHERE merchant_no = :no AND status = ANY(CAST(:statuses AS text[])) AND {_LEFT} > 0
+        """,  # noqa: S608  # our own column names
+        no=merchant_no,
+        statuses=list(REFUNDABLE),
+    )
+    assert found is not None, "an aggregate gives one row"
+    return found.disputed, found.held
+
+
+async def disputed_cards(tx: Transaction, merchant_no: int) -> Sequence[UUID]:
+    """Give the cards of which a use is disputed: each waits for that."""
+    rows = await tx.fetch(
+        CardId,
+        f"SELECT DISTINCT disputed.card_id FROM ({_DISPUTED}) AS disputed (card_id)",  # noqa: S608
+        no=merchant_no,
+    )
+    return [row.card_id for row in rows]
+
+
+async def cards_to_refund(
+    tx: Transaction,
+    merchant_no: int,
+    *,
+    after: UUID | None,
+    without: Sequence[UUID],
+    limit: int,
+) -> Sequence[Card]:
+    """Give the next cards with money that nobody refunds yet, in the order of their ids.
+
+    Left out are cards under a hold, cards that hold something for a charge, which is voided
+    first, and those named.
+    """
+    return await tx.fetch(
+        Card,
+        f"""
+        SELECT {_CARD_COLUMNS} FROM card
+        WHERE merchant_no = :no AND (CAST(:after AS uuid) IS NULL OR card_id > CAST(:after AS uuid))
+            AND status = ANY(CAST(:statuses AS text[])) AND {_LEFT} > 0
+            AND NOT on_hold AND pending_count = 0
+            AND card_id <> ALL(CAST(:without AS uuid[]))
+        ORDER BY card_id LIMIT :limit
+        """,  # noqa: S608  # our own column names
+        no=merchant_no,
+        after=after,
+        statuses=list(REFUNDABLE),
+        without=list(without),
+        limit=limit,
+    )
+
+
+async def has_card_to_refund(tx: Transaction, merchant_no: int) -> bool:
+    """Say whether a card has money that nobody refunds yet and that no hold keeps."""
+    found = await tx.value(
+        f"""
+        SELECT EXISTS (
+            SELECT FROM card
+            WHERE merchant_no = :no AND status = ANY(CAST(:statuses AS text[]))
+                AND {_LEFT} > 0 AND NOT on_hold)
+        """,  # noqa: S608  # our own column names
+        no=merchant_no,
+        statuses=list(REFUNDABLE),
+    )
+    return bool(found)
+
+
+class Recut(NamedTuple):
+    """A file to be cut again without a merchant that closes."""
+
+    merchant_no: int
+    file_id: UUID
+    kind: str
+    business_date: date
+    done_at: datetime | None
+
+
+async def files_to_cut_again(tx: Transaction, merchant_no: int) -> Sequence[Recut]:
+    """Give the sealed files with the merchant's orders that no bank has got yet."""
+    return await tx.fetch(
+        Recut,
+        """
+        SELECT DISTINCT orders.merchant_no, file.file_id, file.kind, file.business_date,
+               CAST(NULL AS timestamptz) AS done_at
+        FROM payment_order AS orders JOIN payment_file AS file USING (file_id)
+        WHERE orders.merchant_no = :no AND orders.status = 'pending'
+            AND file.status = 'ready' AND file.handed_out_at IS NULL
+            AND file.cancelled_at IS NULL
+        """,
+        no=merchant_no,
+    )
+
+
+async def plan_recuts(tx: Transaction, recuts: Sequence[Recut]) -> None:
+    """Remember which files to cut again, before they are cancelled."""
+    for recut in recuts:
+        await tx.execute(
+            """
+            INSERT INTO closure_recut (merchant_no, file_id, kind, business_date)
+            VALUES (:no, :file_id, :kind, :business_date) ON CONFLICT DO NOTHING
+            """,
+            no=recut.merchant_no,
+            file_id=recut.file_id,
+            kind=recut.kind,
+            business_date=recut.business_date,
+        )
+
+
+async def waiting_recuts(tx: Transaction, merchant_no: int) -> Sequence[Recut]:
+    """Give the files that are still to be cut again."""
+    return await tx.fetch(
+        Recut,
+        """
+        SELECT merchant_no, file_id, kind, business_date, done_at FROM closure_recut
+        WHERE merchant_no = :no AND done_at IS NULL ORDER BY file_id
+        """,
+        no=merchant_no,
+    )
+
+
+async def mark_recut(tx: Transaction, recut: Recut) -> None:
+    """Record that a file was cut again, or that its bank had got it first."""
+    await tx.execute(
+        """
+        UPDATE closure_recut SET done_at = anxin_now()
+        WHERE merchant_no = :no AND file_id = :file_id
+        """,
+        no=recut.merchant_no,
+        file_id=recut.file_id,
+    )
+
+
+async def pending_cards(tx: Transaction, merchant_no: int, limit: int) -> Sequence[UUID]:
+    """Give cards on which charges wait for their consumers."""
+    rows = await tx.fetch(
+        CardId,
+        """
+        SELECT DISTINCT CAST(draw ->> 'card_id' AS uuid) AS card_id
+        FROM (
+            SELECT draws FROM charge
+            WHERE merchant_no = :no AND status = 'pending_confirmation' LIMIT :limit
+        ) AS pending CROSS JOIN LATERAL jsonb_array_elements(pending.draws) AS draw
+        ORDER BY card_id
+        """,
+        no=merchant_no,
+        limit=limit,
+    )
+    return [row.card_id for row in rows]
+
+
+async def decline_offers(tx: Transaction, merchant_no: int) -> int:
+    """End what the merchant offered: the closure refunds the cards whole."""
+    return await tx.execute(
+        "UPDATE refund SET status = 'declined' WHERE merchant_no = :no AND status = 'offered'",
+        no=merchant_no,
+    )
+
+
+def is_live(status: str) -> bool:
+    """Say whether a closure has not ended."""
+    return status in {ClosureStatus.NOTICE, ClosureStatus.CLOSING, ClosureStatus.REFUNDING}
+
+
+async def waiting_proposal(tx: Transaction, action: str, subject_id: str) -> UUID | None:
+    """Give the proposal about a closure that nobody has decided."""
+
+    class Proposal(NamedTuple):
+        approval_id: UUID
+
+    found = await tx.fetch_one(
+        Proposal,
+        """
+        SELECT approval_id FROM approval
+        WHERE action = :action AND subject_id = :subject AND status = 'proposed'
+        ORDER BY created_at LIMIT 1
+        """,
+        action=action,
+        subject=subject_id,
+    )
+    return None if found is None else found.approval_id
+
+
+async def count_certificates(tx: Transaction, closure: Closure) -> int:
+    """Count the certificates that were issued for a closure."""
+    found = await tx.value(
+        "SELECT count(*) FROM closure_certificate WHERE merchant_no = :no AND closure_id = :id",
+        no=closure.merchant_no,
+        id=closure.closure_id,
+    )
+    assert isinstance(found, int), "a count is a number"
+    return found
+
+
+async def sales_of(tx: Transaction, merchant_no: int, cards: Sequence[UUID]) -> Sequence[Sale]:
+    """Read who paid for cards, and from which accounts."""
+    return await tx.fetch(
+        Sale,
+        """
+        SELECT card_id, buyer, payer_name, payer_account_number
+        FROM card_sale WHERE merchant_no = :no AND card_id = ANY(CAST(:ids AS uuid[]))
+        """,
+        no=merchant_no,
+        ids=list(cards),
+    )
+
+
+class Share(NamedTuple):
+    """What a claim gets where custody does not cover all."""
+
+    merchant_no: int
+    claim_id: UUID
+    closure_id: UUID
+    claim_amount: Fen
+    amount: Fen
+
+
+async def shares_of(tx: Transaction, merchant_no: int, claims: Sequence[UUID]) -> dict[UUID, Fen]:
+    """Give the shares of claims; nothing for those that are paid whole."""
+    rows = await tx.fetch(
+        Share,
+        """
+        SELECT merchant_no, claim_id, closure_id, claim_amount, amount FROM closure_share
+        WHERE merchant_no = :no AND claim_id = ANY(CAST(:ids AS uuid[]))
+        """,
+        no=merchant_no,
+        ids=list(claims),
+    )
+    return {row.claim_id: row.amount for row in rows}

@@ -1,0 +1,113 @@
+"""`/v1/merchants/{id}/closures` and `/v1/closures`, for operators and regulators."""
+
+from fastapi import Response
+
+from app.access.schemas import ApprovalRead
+from app.api.dependencies import (
+    AuthorityDep,
+    DatabaseDep,
+    IdempotencyDep,
+    ServicesDep,
+    mark_replayed,
+)
+from app.api.problems import problems
+from app.api.routing import api_router
+from app.api.schemas import ClosureId, MerchantId
+from app.closures import service
+from app.closures.errors import ClosureState
+from app.closures.schemas import ClosureCreate, ClosurePreviewRead, ClosureRead
+from app.errors import NotFound
+from app.ids import Prefix, parse
+from app.refunds.errors import ClosureInProgress
+
+router = api_router("/v1", tag="closures")
+
+
+@router.post(
+    "/merchants/{merchant_id}/closures",
+    status_code=201,
+    summary="Close a merchant",
+    responses=problems(ClosureInProgress, NotFound),
+)
+async def create_closure(
+    merchant_id: MerchantId,
+    body: ClosureCreate,
+    authority: AuthorityDep,
+    request: IdempotencyDep,
+    services: ServicesDep,
+    response: Response,
+) -> ClosureRead:
+    """Order that a merchant closes; sales or all uses end at once, and nothing is refunded yet."""
+    made = await service.order_closure(
+        services.db,
+        parse(Prefix.MERCHANT, merchant_id),
+        body.kind,
+        body.reason,
+        by=authority,
+        request=request,
+    )
+    mark_replayed(response, made)
+    return ClosureRead.from_domain(made.value, services.settings.base_url)
+
+
+@router.get("/closures/{closure_id}", summary="Read a closure", responses=problems(NotFound))
+async def read_closure(
+    closure_id: ClosureId, authority: AuthorityDep, services: ServicesDep
+) -> ClosureRead:
+    """Give a closure with its progress."""
+    found = await service.read_closure(services.db, parse(Prefix.CLOSURE, closure_id), by=authority)
+    return ClosureRead.from_domain(found, services.settings.base_url)
+
+
+@router.post(
+    "/closures/{closure_id}/preview",
+    summary="Preview a closure",
+    responses=problems(ClosureState, NotFound),
+)
+async def preview_closure(
+    closure_id: ClosureId, authority: AuthorityDep, db: DatabaseDep
+) -> ClosurePreviewRead:
+    """Say what executing would refund now, per kind of card; nothing changes."""
+    found = await service.preview_closure(db, parse(Prefix.CLOSURE, closure_id), by=authority)
+    return ClosurePreviewRead.from_domain(found)
+
+
+@router.post(
+    "/closures/{closure_id}/execute",
+    status_code=202,
+    summary="Propose to refund every card",
+    responses=problems(ClosureState, NotFound),
+)
+async def execute_closure(
+    closure_id: ClosureId,
+    authority: AuthorityDep,
+    request: IdempotencyDep,
+    db: DatabaseDep,
+    response: Response,
+) -> ApprovalRead:
+    """Put before another person that every card be refunded; the worker does it from then on."""
+    proposed = await service.propose_execution(
+        db, parse(Prefix.CLOSURE, closure_id), by=authority, request=request
+    )
+    mark_replayed(response, proposed)
+    return ApprovalRead.from_domain(proposed.value)
+
+
+@router.post(
+    "/closures/{closure_id}/cancel",
+    summary="Cancel a closure on notice",
+    responses=problems(ClosureState, NotFound),
+)
+async def cancel_closure(
+    closure_id: ClosureId,
+    authority: AuthorityDep,
+    request: IdempotencyDep,
+    services: ServicesDep,
+    response: Response,
+) -> ClosureRead:
+    """Take a closure back while its notice runs; the merchant sells again. Again gives the same."""
+    done = await service.cancel_closure(
+        services.db, parse(Prefix.CLOSURE, closure_id), by=authority, request=request
+    )
+    mark_replayed(response, done)
+    return ClosureRead.from_domain(done.value, services.settings.base_url)
