@@ -31,6 +31,7 @@ from app.cases.routes import router as cases_router
 from app.cases.service import Desk
 from app.charges.consumer_routes import router as own_charges_router
 from app.charges.routes import router as charges_router
+from app.closures.routes import router as closures_router
 from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.db.signing import Ed25519Signer
@@ -66,6 +67,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     cards_router,
     cases_router,
     charges_router,
+    closures_router,
     evidence_router,
     own_charges_router,
     health_router,

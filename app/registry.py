@@ -9,6 +9,7 @@ from app.cards import tables as card_tables
 from app.cases import tables as case_tables
 from app.charges import confirming, placing, reversing
 from app.charges import tables as charge_tables
+from app.closures import voiding as closing
 from app.disputes import deciding as deciding_disputes
 from app.disputes import opening as opening_disputes
 from app.disputes import tables as dispute_tables
@@ -36,6 +37,7 @@ _DECISIONS: Final = (
     placing,
     confirming,
     reversing,
+    closing,
     opening_disputes,
     deciding_disputes,
     refunding,

@@ -19,6 +19,8 @@ from app.cases.rows import CaseKind
 from app.cases.service import Desk
 from app.charges.commands import ServeReversals
 from app.charges.errors import ChargeDisputed
+from app.closures import service as closures_service
+from app.closures.errors import ClosureState
 from app.disputes import deciding as disputes
 from app.errors import InvalidRequest
 from app.merchants import payees
@@ -47,6 +49,7 @@ def executors(
     return _without_doubles(
         access_service.EXECUTORS,
         calendar_service.EXECUTORS,
+        closures_service.EXECUTORS,
         payees.executors(policies),
         policies_service.EXECUTORS,
         refund_payees.executors(till.writer, till.sealer),
@@ -72,6 +75,7 @@ def declare(api: FastAPI) -> None:
     # What an executor finds when it is approved: the world went on since it was proposed.
     on_approval = (
         CaseState,
+        ClosureState,
         InvalidRequest,
         MerchantFrozen,
         PolicyDatePassed,

@@ -12,6 +12,8 @@ import structlog
 
 from app.api.services import Services
 from app.charges import upkeep
+from app.closures import upkeep as closures
+from app.closures.preparing import Tools
 from app.db.engine import Database
 from app.errors import DomainError
 from app.main import open_services
@@ -60,7 +62,12 @@ async def _resume_files(services: Services) -> None:
     await due.resume(parts_of(services))
 
 
+async def _carry_closures_on(services: Services) -> None:
+    await closures.carry_on(Tools(services.writer, parts_of(services)))
+
+
 JOBS: Final = (
+    Job("closures", 1, _carry_closures_on),
     Job("expire_charges", 1, _expire_charges),
     Job("return_receipts", 5, _return_receipts),
     Job("cut_files", 5, _cut_files),
