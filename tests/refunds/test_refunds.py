@@ -266,23 +266,3 @@ async def test_less_left_than_was_offered_is_told_and_changes_nothing(
         await refunder.answered(consumer, offer.refund_id, accept=True)
 
     assert await given.rows(shop) == before
-
-
-async def test_a_use_taken_back_after_a_refund_leaves_its_money_on_the_card(
-    given: Trader, refunder: Refunder
-) -> None:
-    shop, consumer = await given.shop(), a_consumer()
-    card_id = await given.card(shop, consumer)
-    charge = await given.used(shop, consumer, card_id, Use(amount=Fen(60_00)))
-    refund = await refunder.refunded(consumer, card_id, COOLING_OFF)
-    assert refund.amount == 450_00
-
-    await given.reversed(charge)
-
-    card = await given.read(card_id)
-    assert (card.status, card.refunded_amount, card.custody_amount) == (
-        "refunding",
-        450_00,
-        50_00,
-    )
-    assert await given.balance(shop, card_id) == 50_00
