@@ -1,7 +1,7 @@
 """Rows that a cut reads and writes beside orders: who can be paid, and unsealed files."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -12,6 +12,15 @@ from app.payment_files.domain import FileKind
 from app.payment_files.order_queries import OrderRow
 
 _CHUNK: Final = 5_000
+
+_DECIDED: Final = (
+    "refund_id, amount, payee_name, payee_account_number, payee_bank_code, attempt, decided_at"
+)
+# By the time of the locked book, whether the worker has ended the hold or not.
+_HOLD: Final = """
+    FROM hold WHERE hold.merchant_no = :no AND hold.target = 'card' AND hold.status = 'active'
+        AND (hold.expires_at > :at) IS NOT FALSE
+"""
 
 
 class Number(NamedTuple):
@@ -51,6 +60,9 @@ class DecidedRefund(NamedTuple):
     payee_account_number: bytes
     payee_bank_code: str | None
     attempt: int
+    decided_at: datetime
+    on_hold: bool
+    """Whether its card is held: then it waits, decided as it is."""
 
 
 async def banks(tx: Transaction) -> list[str]:
@@ -178,17 +190,35 @@ async def custody_account_of(tx: Transaction, merchant_no: int) -> str:
     return number
 
 
-async def decided_refunds(tx: Transaction, merchant_no: int, limit: int) -> list[DecidedRefund]:
-    """Give the merchant's refunds that wait to be paid, oldest first."""
+async def decided_refunds(
+    tx: Transaction, merchant_no: int, at: datetime, limit: int
+) -> list[DecidedRefund]:
+    """Give the merchant's refunds that wait to be paid and that no hold keeps, oldest first."""
     return await tx.fetch(
         DecidedRefund,
-        """
-        SELECT refund_id, amount, payee_name, payee_account_number, payee_bank_code, attempt
+        f"""
+        SELECT {_DECIDED}, false AS on_hold
         FROM refund WHERE merchant_no = :no AND status = 'decided'
+            AND (card_id IS NULL OR NOT EXISTS (SELECT {_HOLD} AND hold.target_id = card_id))
         ORDER BY decided_at, refund_id LIMIT :limit
-        """,
+        """,  # noqa: S608  # our own column names
         no=merchant_no,
+        at=at,
         limit=limit,
+    )
+
+
+async def held_refunds(tx: Transaction, merchant_no: int, at: datetime) -> list[DecidedRefund]:
+    """Give the merchant's refunds that would be paid, were their cards not held."""
+    return await tx.fetch(
+        DecidedRefund,
+        f"""
+        SELECT DISTINCT {_DECIDED}, true AS on_hold
+        FROM (SELECT hold.target_id AS card_id {_HOLD}) AS held JOIN refund USING (card_id)
+        WHERE refund.merchant_no = :no AND refund.status = 'decided'
+        """,  # noqa: S608  # our own column names
+        no=merchant_no,
+        at=at,
     )
 
 

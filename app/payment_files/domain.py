@@ -28,6 +28,9 @@ STEP_MAX: Final = 500
 """Orders in one transaction, so that a book is locked for under 50 ms."""
 
 
+_NOTHING: Final = Fen(0)
+
+
 class FileKind(StrEnum):
     """What a file pays: confirmed uses to merchants, or refunds to payers."""
 
@@ -116,11 +119,13 @@ class Standing:
     custody_amount: Fen
     in_transit_amount: Fen
     """Of both kinds of file."""
+    held_custody_amount: Fen = _NOTHING
+    """Of custody itself; `held_amount` is of what is payable."""
 
     @property
     def coverable_amount(self) -> int:
-        """What custody has beyond all that banks were already told to pay."""
-        return self.custody_amount - self.in_transit_amount
+        """What custody has beyond what is held and all that banks were already told to pay."""
+        return self.custody_amount - self.in_transit_amount - self.held_custody_amount
 
     @property
     def release_amount(self) -> Fen:

@@ -10,6 +10,8 @@ from uuid import UUID
 from app import ids
 from app.db.rows import Json
 from app.db.sealing import Sealer
+from app.holds.domain import Held
+from app.holds.service import held_of
 from app.ledger.books import LockedBook, locked_books
 from app.ledger.chart import AccountType
 from app.ledger.posting import Entry, Movement
@@ -45,7 +47,7 @@ async def _cut_release(parts: Parts, file: FileRow, merchant_no: int) -> None:
             return
         async with locked_books(tx, [merchant_no]) as books:
             book = books[merchant_no]
-            standing = standing_of(book)
+            standing = standing_of(book, await held_of(tx, merchant_no, book.at))
             way = await cut_queries.way_to_pay(tx, merchant_no, file.file_id)
             if way is None or standing.release_amount <= 0 or not pays_merchant(book.head.status):
                 return
@@ -53,18 +55,21 @@ async def _cut_release(parts: Parts, file: FileRow, merchant_no: int) -> None:
             await cut_queries.insert_orders(tx, [order])
 
 
-def standing_of(book: LockedBook) -> Standing:
-    """Read from a locked book what bounds a release order."""
+def standing_of(book: LockedBook, held: Held) -> Standing:
+    """Read from a locked book what bounds an order, with what holds keep back."""
+    custody_amount = book.balance(AccountType.CUSTODY)
+    in_transit_amount = Fen(
+        book.balance(AccountType.RELEASE_IN_TRANSIT) + book.balance(AccountType.REFUND_IN_TRANSIT)
+    )
+    payable_amount = book.balance(AccountType.MERCHANT_PAYABLE)
     return Standing(
-        payable_amount=book.balance(AccountType.MERCHANT_PAYABLE),
+        payable_amount=payable_amount,
         waiting_reversal_amount=book.head.waiting_reversal_amount,
-        held_amount=Fen(0),
+        held_amount=held.of_payable(payable_amount),
         bank_claim_amount=book.balance(AccountType.BANK_CLAIM),
-        custody_amount=book.balance(AccountType.CUSTODY),
-        in_transit_amount=Fen(
-            book.balance(AccountType.RELEASE_IN_TRANSIT)
-            + book.balance(AccountType.REFUND_IN_TRANSIT)
-        ),
+        custody_amount=custody_amount,
+        in_transit_amount=in_transit_amount,
+        held_custody_amount=held.of_custody(custody_amount - in_transit_amount),
     )
 
 
@@ -103,15 +108,20 @@ async def _cut_refunds(parts: Parts, file: FileRow, merchant_no: int) -> bool:
         async with locked_books(tx, [merchant_no]) as books:
             book = books[merchant_no]
             custody_account = await cut_queries.custody_account_of(tx, merchant_no)
-            decided = await cut_queries.decided_refunds(tx, merchant_no, STEP_MAX)
-            covered = covered_refunds(decided, standing_of(book).coverable_amount)
-            await cut_queries.insert_orders(
-                tx,
-                [
-                    _refund_order(file, book, custody_account, refund, parts.sealer)
-                    for refund in covered
-                ],
-            )
+            held = await held_of(tx, merchant_no, book.at)
+            decided = [
+                *await cut_queries.decided_refunds(tx, merchant_no, book.at, STEP_MAX),
+                *await cut_queries.held_refunds(tx, merchant_no, book.at),
+            ]
+            covered = covered_refunds(decided, standing_of(book, held).coverable_amount)
+            for refund in covered:
+                # As for a release: what cannot be opened must break here, at its merchant.
+                parts.sealer.open(refund.payee_name)
+                parts.sealer.open(refund.payee_account_number)
+            orders = [
+                _refund_order(file, book, custody_account, refund, held) for refund in covered
+            ]
+            await cut_queries.insert_orders(tx, orders)
             await cut_queries.put_refunds_in_transit(
                 tx, merchant_no, [refund.refund_id for refund in covered]
             )
@@ -119,23 +129,25 @@ async def _cut_refunds(parts: Parts, file: FileRow, merchant_no: int) -> bool:
 
 
 def covered_refunds(decided: list[DecidedRefund], coverable_amount: int) -> list[DecidedRefund]:
-    """Take refunds in their order, whole, until one is not covered: none overtakes an older."""
+    """Take refunds, oldest first and whole, until one is not covered: none overtakes an older.
+
+    One whose card is held keeps its place and its money, and is not taken.
+    """
     covered: list[DecidedRefund] = []
-    for refund in decided:
+    for refund in sorted(decided, key=lambda refund: (refund.decided_at, refund.refund_id)):
         coverable_amount -= refund.amount
         if coverable_amount < 0:
             break
-        covered.append(refund)
+        if not refund.on_hold:
+            covered.append(refund)
     return covered
 
 
 def _refund_order(
-    file: FileRow, book: LockedBook, custody_account: str, refund: DecidedRefund, sealer: Sealer
+    file: FileRow, book: LockedBook, custody_account: str, refund: DecidedRefund, held: Held
 ) -> OrderRow:
     order_id = ids.new_id(book.head.merchant_no)
-    sealer.open(refund.payee_name)
-    sealer.open(refund.payee_account_number)
-    standing = standing_of(book)
+    standing = standing_of(book, held)
     return OrderRow(
         merchant_no=book.head.merchant_no,
         order_id=order_id,

@@ -103,6 +103,7 @@ class DeductionsRead(Model):
     bank_claim_amount: AmountOrZero
     custody_amount: SignedAmount
     in_transit_amount: AmountOrZero
+    held_custody_amount: AmountOrZero
 
     @classmethod
     def from_domain(cls, standing: Standing) -> Self:

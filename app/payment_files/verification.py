@@ -112,7 +112,7 @@ _RELEASE_IS_WHAT_IT_MAY: Final = Check(
     """
     SELECT merchant_no, format('order_id=%s', order_id),
            format('amount %s; payable %s, bank_claim %s, custody %s, in transit %s',
-                  least(payable - waiting - held - claimed, custody - in_transit),
+                  least(payable - waiting - held - claimed, custody - in_transit - kept),
                   payable, claimed, custody, in_transit),
            format('amount %s; payable %s, bank_claim %s, custody %s, in transit %s',
                   amount, deductions -> 'payable_amount', deductions -> 'bank_claim_amount',
@@ -122,6 +122,7 @@ _RELEASE_IS_WHAT_IT_MAY: Final = Check(
                transfer.debit_balance + transfer.amount AS payable,
                (orders.deductions ->> 'waiting_reversal_amount')::bigint AS waiting,
                (orders.deductions ->> 'held_amount')::bigint AS held,
+               (orders.deductions ->> 'held_custody_amount')::bigint AS kept,
                standing.claimed, standing.custody, standing.in_transit - orders.amount AS in_transit
         FROM payment_order AS orders
         JOIN transfer USING (merchant_no, seq)
@@ -146,7 +147,7 @@ _RELEASE_IS_WHAT_IT_MAY: Final = Check(
         WHERE orders.kind = 'release'
     ) AS orders
     WHERE amount IS DISTINCT FROM
-            least(payable - waiting - held - claimed, custody - in_transit)
+            least(payable - waiting - held - claimed, custody - in_transit - kept)
         OR (payable, claimed, custody, in_transit) IS DISTINCT FROM (
             (deductions ->> 'payable_amount')::numeric,
             (deductions ->> 'bank_claim_amount')::numeric,
