@@ -35,6 +35,7 @@ from app.closures.routes import router as closures_router
 from app.db.engine import Database
 from app.db.sealing import Sealer
 from app.db.signing import Ed25519Signer
+from app.disputes.routes import router as disputes_router
 from app.errors import DatabaseUnavailable
 from app.evidence.routes import router as evidence_router
 from app.merchants.public_routes import router as public_router
@@ -67,6 +68,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     cards_router,
     cases_router,
     charges_router,
+    disputes_router,
     closures_router,
     evidence_router,
     own_charges_router,

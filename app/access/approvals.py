@@ -129,8 +129,9 @@ async def approve(
         await _keep(tx, request, approval)
         decided = await _lock(tx, approval_id)
     _log.info("approval.approved", approval_id=str(approval_id), action=approval.action)
-    shown = {**(decided.result or {}), **execution.shown_once}
-    return Answered(replace(decided, result=shown))
+    # What is shown once is said as what is kept is: its times as text.
+    once = cast("Facts", json.loads(json.dumps(execution.shown_once, default=_said)))
+    return Answered(replace(decided, result={**(decided.result or {}), **once}))
 
 
 async def reject(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from app.cases.domain import after, entry_of, event_of
+from app.cases.domain import after, case_facts, entry_of, event_of
 from app.cases.rows import CaseDecision, CaseFile, CaseStatus
 from app.cases.tables import CASE_BY_ID, CASES
 from app.charges.domain import ChargeStatus, DisputeStatus
@@ -54,11 +54,16 @@ def decide_step(command: StepDispute, book: Book, at: datetime) -> Decision[Case
         raise NotFound
     taken = after(case, command.step, at)
     if taken is case:
-        return Decision(case, subject_id=case.case_id)
+        return Decision(case, subject_id=case.case_id, facts=case_facts(case))
     told = () if taken.status == case.status else (Event(event_of(taken), taken.case_id),)
     if taken.status != CaseStatus.DECIDED:
         return Decision(
-            taken, rows=(taken,), entries=(entry_of(taken),), events=told, subject_id=case.case_id
+            taken,
+            rows=(taken,),
+            entries=(entry_of(taken),),
+            events=told,
+            subject_id=case.case_id,
+            facts=case_facts(taken),
         )
     done = _decided(taken, book, at)
     return Decision(
@@ -67,6 +72,7 @@ def decide_step(command: StepDispute, book: Book, at: datetime) -> Decision[Case
         entries=(*done.entries, entry_of(taken)),
         events=(*told, *done.events),
         subject_id=case.case_id,
+        facts=case_facts(taken),
         then=done.then,
     )
 

@@ -38,13 +38,19 @@ async def dispute_charge(
     """
     charge = parse(Prefix.CHARGE, charge_id)
     ref = await services.directory.find(merchant_no_of(charge))
-    desk = service.Desk(services.db, services.writer, services.sealer, services.calendar)
+    desk = service.Desk(
+        services.db,
+        services.writer,
+        services.sealer,
+        services.calendar,
+        services.policies,
+        services.directory,
+    )
     done = await service.open_dispute(
         desk,
         consumer.consumer,
         charge,
         body.to_domain(),
-        policies=await services.policies_of(ref.merchant_no),
         request=request,
     )
     mark_replayed(response, done)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.calendar.errors import CalendarNotCovered
+from app.calendar.deadlines import answer_due_on
 from app.cases.domain import Opening, words
 from app.cases.rows import CaseKind
 from app.charges import queries
@@ -19,14 +19,14 @@ from app.ids import merchant_no_of, new_id
 from app.writer.answers import Answered
 
 if TYPE_CHECKING:
-    from datetime import date
     from uuid import UUID
 
     from app.calendar.current import CurrentCalendar
+    from app.cards.directory import MerchantDirectory
     from app.charges.domain import Charge
     from app.db.engine import Database
     from app.db.sealing import Sealer
-    from app.policies.domain import Policies
+    from app.policies.current import CurrentPolicies
     from app.writer.engine import Writer
     from app.writer.requests import RequestKey
 
@@ -43,6 +43,8 @@ class Desk:
     writer: Writer
     sealer: Sealer
     calendar: CurrentCalendar
+    policies: CurrentPolicies
+    directory: MerchantDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +55,26 @@ class Complaint:
     text: str | None
 
 
-async def open_dispute(  # noqa: PLR0913  # a request is its fields
+async def open_dispute(
     desk: Desk,
     consumer: UUID,
     charge_id: UUID,
     complaint: Complaint,
     *,
-    policies: Policies,
     request: RequestKey | None,
 ) -> Answered[Charge]:
     """Contest a use; a retry, or asking again while it is disputed, gives the same.
 
     Raises:
         DomainError: What the decision refuses.
+        NotFound: No such charge, or it is another's.
     """
     no = merchant_no_of(charge_id)
+    async with desk.db.transaction() as tx:
+        today = business_date(await tx.now())
+    # What is remembered is read on connections of its own: hold none while asking.
+    in_force = await desk.policies.policies_in(await desk.directory.district_of(no), today)
+    due_on = await answer_due_on(desk.calendar, desk.policies, desk.directory, no, today)
     salt = urandom(_SALT_BYTES)
     text = complaint.text
     opening = Opening(
@@ -78,10 +85,10 @@ async def open_dispute(  # noqa: PLR0913  # a request is its fields
         reason=complaint.reason,
         salt=salt,
         text=None if text is None else words(desk.sealer.seal(text), text, salt),
-        answer_due_on=await _answer_due_on(desk, policies.case_answer_working_days),
+        answer_due_on=due_on,
     )
     command = OpenDispute(
-        no, request, new_id(no), charge_id, consumer, opening, policies.reversal_days
+        no, request, new_id(no), charge_id, consumer, opening, in_force.reversal_days
     )
     outcome = await desk.writer.submit(command)
     if outcome.replayed is not None:
@@ -98,14 +105,3 @@ async def open_dispute(  # noqa: PLR0913  # a request is its fields
         merchant_no=no,
     )
     return Answered(disputed)
-
-
-async def _answer_due_on(desk: Desk, working_days: int) -> date | None:
-    """Give the last day for the merchant's answer; None where the calendar does not reach."""
-    calendar = await desk.calendar.get()
-    async with desk.db.transaction() as tx:
-        today = business_date(await tx.now())
-    try:
-        return calendar.nth_working_day(today, working_days)
-    except CalendarNotCovered:
-        return None

@@ -152,6 +152,11 @@ async def _confirm(world: World, side: Side) -> Call:
     return f"/v1/me/charges/{charge['id']}/confirm", {"store_id": side.store_id, "amount": 1}
 
 
+async def _dispute(world: World, side: Side) -> Call:
+    charge = await world.confirmed(side)
+    return f"/v1/me/charges/{charge['id']}/dispute", {"reason": "not_provided"}
+
+
 def _purchase(suffix: str = "") -> Prepare:
     async def prepare(world: World, side: Side) -> Call:
         return f"/v1/purchases/{(await world.purchase(side))['id']}{suffix}", None
@@ -245,6 +250,21 @@ async def _payee_account(world: World, side: Side) -> Call:
     return f"/v1/me/refunds/{await world.returned_refund(side)}/payee-account", body
 
 
+async def _hold(world: World, side: Side) -> Call:
+    card_id = await world.card(side)
+    body = {"target": "card", "target_id": card_id, "document_number": unique(), "reason": "保全"}
+    return "/v1/holds", body
+
+
+def _held(suffix: str = "") -> Prepare:
+    async def prepare(world: World, side: Side) -> Call:
+        path, body = await _hold(world, side)
+        hold = await world.made(path, world.operator, body)
+        return f"{path}/{hold['id']}{suffix}", None
+
+    return prepare
+
+
 def _payer(side: Side) -> Mapping[str, object]:
     return {"product_id": side.products["stored_value"], "store_id": side.store_id}
 
@@ -311,6 +331,13 @@ _OPERATOR: Final[list[Row]] = [
     Row(
         "PATCH", "/v1/stores/{store_id}", Role.OPERATOR,
         _of(lambda side: (f"/v1/stores/{side.store_id}", {"status": "open"})),
+    ),
+    Row("POST", "/v1/holds", Role.OPERATOR, _hold, status=201, also=Role.REGULATOR),
+    Row("GET", "/v1/holds", Role.OPERATOR, _plain("/v1/holds"), also=Role.REGULATOR),
+    Row("GET", "/v1/holds/{hold_id}", Role.OPERATOR, _held(), also=Role.REGULATOR),
+    Row(
+        "POST", "/v1/holds/{hold_id}/lift", Role.OPERATOR, _held("/lift"), status=202,
+        also=Role.REGULATOR,
     ),
     Row("POST", "/v1/payment-files/cut", Role.OPERATOR, _cut, status=201),
     Row("POST", "/v1/payment-files/{file_id}/cancel", Role.OPERATOR, _cancel_file),
@@ -421,6 +448,9 @@ _CONSUMER: Final[list[Row]] = [
     Row(
         "POST", "/v1/me/charges/{charge_id}/decline", Role.CONSUMER,
         _pending("/decline", "/v1/me/charges"), Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/charges/{charge_id}/dispute", Role.CONSUMER, _dispute, Others.NOT_FOUND,
     ),
     Row(
         "POST", "/v1/me/cards/{card_id}/refunds/preview", Role.CONSUMER,

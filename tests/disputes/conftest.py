@@ -2,16 +2,21 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from typing import TypeVar
+from uuid import UUID
 
 import pytest_asyncio
 
 from app import ids
+from app.access import approvals
 from app.access.principals import ConsumerPrincipal
 from app.calendar.current import CurrentCalendar
 from app.calendar.service import load_official_years
-from app.cases.domain import Answer, Ruling, Silence, Step
-from app.cases.rows import CaseDecision, CaseFile, DecidedBy
+from app.cards.directory import MerchantDirectory
+from app.cases import rulings
+from app.cases import service as cases
+from app.cases.domain import Answer, Silence, Step
+from app.cases.rows import CaseDecision, CaseFile, CaseKind
 from app.charges.domain import Charge
 from app.charges.queries import find_charge
 from app.db.engine import Database
@@ -20,9 +25,8 @@ from app.disputes import service
 from app.disputes.deciding import conduct
 from app.disputes.rows import Dispute
 from app.disputes.service import Complaint, Desk
-from app.policies.domain import Policies
 from app.writer.requests import RequestKey
-from tests.builder import SEALER, Shop, Trader, writing
+from tests.builder import APPROVER, PROPOSER, SEALER, Shop, Trader, a_key, writing
 from tests.cluster import DatabaseUrls
 
 COMPLAINT = Complaint("not_provided", "当天没有剪发")
@@ -32,11 +36,7 @@ SILENCE = Silence()
 DAY_SECONDS = 86_400
 
 
-def ruling(decision: CaseDecision) -> Ruling:
-    """Say what two persons decided."""
-    return Ruling(decision, DecidedBy.TWO_PERSONS, approval_id=uuid4())
-
-
+Found = TypeVar("Found", CaseFile, Dispute)
 UPHELD, REJECTED = CaseDecision.UPHELD, CaseDecision.REJECTED
 
 
@@ -50,14 +50,14 @@ class Disputer:
     def desk(self) -> Desk:
         given = self.given
         calendar = CurrentCalendar(given.db, provisional=True)
-        return Desk(given.db, given.writer, SEALER, calendar)
+        policies, directory = given.current_policies, MerchantDirectory(given.db)
+        return Desk(given.db, given.writer, SEALER, calendar, policies, directory)
 
     async def disputed(
         self,
         consumer: ConsumerPrincipal,
         charge: Charge,
         *,
-        reversal_days: int = 90,
         request: RequestKey | None = None,
         complaint: Complaint = COMPLAINT,
     ) -> Charge:
@@ -66,7 +66,6 @@ class Disputer:
             consumer.consumer,
             charge.charge_id,
             complaint,
-            policies=Policies(reversal_days=reversal_days),
             request=request,
         )
         return done.value
@@ -85,8 +84,25 @@ class Disputer:
     async def decided(self, charge: Charge, decision: CaseDecision) -> Charge:
         """Let the merchant object and two persons decide."""
         await self.step(charge, OBJECTS)
-        await self.step(charge, ruling(decision))
+        await self.approved(await self.proposed(charge, decision))
         return await self.read(charge)
+
+    async def proposed(self, charge: Charge, decision: CaseDecision) -> UUID:
+        """Let one person propose a decision; give the approval that it waits for."""
+        case = await self.case(charge)
+        proposal = rulings.Proposal(decision, "门店录像", None, PROPOSER)
+        made = await rulings.propose(self.given.db, case.case_id, proposal, a_key())
+        return made.value.approval_id
+
+    async def approved(self, approval_id: UUID) -> approvals.Approval:
+        """Let a second person approve what was proposed."""
+        given = self.given
+        conducts = {CaseKind.DISPUTE: conduct}
+        desk = cases.Desk(given.db, given.writer, SEALER, MerchantDirectory(given.db), conducts)
+        done = await approvals.approve(
+            given.db, rulings.executors(desk), approval_id, person_id=APPROVER, request=None
+        )
+        return done.value
 
     async def read(self, charge: Charge) -> Charge:
         async with self.given.db.snapshot() as tx:
@@ -133,7 +149,7 @@ class Disputer:
                 by=days * DAY_SECONDS + seconds,
             )
 
-    async def _of_charge(self, shape: type, table: str, charge: Charge):  # noqa: ANN202  # of `shape`
+    async def _of_charge(self, shape: type[Found], table: str, charge: Charge) -> Found:
         names = ", ".join(column.name for column in columns_of(shape))
         async with self.given.db.snapshot() as tx:
             found = await tx.fetch_one(

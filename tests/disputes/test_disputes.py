@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from app.cards.domain import CardKind
+from app.card_products.domain import CardKind
 from app.charges.commands import DeclineCharge
-from app.charges.domain import DisputeStatus, ReversalStatus, Use
+from app.charges.domain import Charge, DisputeStatus, ReversalStatus, Use
 from app.charges.errors import ChargeDisputed
 from app.errors import DomainError
 from app.ledger.chart import AccountType
@@ -20,7 +20,6 @@ from tests.disputes.conftest import (
     UPHELD,
     Disputer,
     card_of,
-    ruling,
 )
 from tests.refusals import refused
 
@@ -391,13 +390,12 @@ async def test_a_dispute_and_a_reversal_at_once_take_the_use_back_at_most_once(
     card_id = await given.card(shop, li, price_amount=Fen(5_000_00), bonus_amount=Fen(0))
     uses = [await given.used(shop, li, card_id, Use(amount=Fen(10_00))) for _ in range(12)]
 
-    async def attempt(number: int) -> object:
+    async def attempt(number: int) -> list[Charge | BaseException]:
         both = [given.reversed(uses[number]), disputer.disputed(li, uses[number])]
         return await asyncio.gather(*(both if number % 2 else both[::-1]), return_exceptions=True)
 
     for number in range(12):
         outcomes = await attempt(number)
-        assert isinstance(outcomes, list)
         refusals = [one for one in outcomes if isinstance(one, Exception)]
         assert len(refusals) == 1, outcomes
         assert all(
@@ -417,10 +415,13 @@ async def test_of_many_decisions_at_once_the_first_decides(
     card_id = await given.card(shop, li)
     charge = await given.used(shop, li, card_id, Use(amount=Fen(80_00)))
     await disputer.disputed(li, charge)
-    steps = [AGREES, ruling(UPHELD), ruling(REJECTED), ruling(UPHELD), OBJECTS, SILENCE, AGREES]
+    proposed = [await disputer.proposed(charge, one) for one in (UPHELD, REJECTED, UPHELD)]
 
     outcomes = await asyncio.gather(
-        *(disputer.step(charge, step) for step in steps), return_exceptions=True
+        disputer.step(charge, AGREES),
+        *(disputer.approved(approval_id) for approval_id in proposed),
+        *(disputer.step(charge, step) for step in (OBJECTS, SILENCE, AGREES)),
+        return_exceptions=True,
     )
 
     after = await disputer.read(charge)
