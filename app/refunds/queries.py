@@ -26,6 +26,39 @@ COLUMNS: Final = ", ".join(
 )
 
 
+_STANDING_OF: Final = """
+SELECT book.status AS book_status,
+       EXISTS (
+           SELECT FROM charge
+           CROSS JOIN LATERAL jsonb_array_elements(charge.draws) AS draw
+           JOIN card ON card.merchant_no = charge.merchant_no
+               AND card.card_id = CAST(draw ->> 'card_id' AS uuid)
+               AND card.product_id = :product
+           WHERE charge.merchant_no = book.merchant_no AND charge.consumer = :consumer
+               AND charge.status IN ('confirmed', 'disputed')
+               AND charge.confirmed_at < :paid_at) AS used_before,
+       coalesce((
+           SELECT bool_or(charge.dispute_status = 'open')
+           FROM card_entry AS line
+           JOIN charge ON charge.merchant_no = line.merchant_no
+               AND charge.charge_id = line.subject_id
+           WHERE line.merchant_no = book.merchant_no AND line.card_id = :id
+               AND line.kind = 'used'), false) AS disputed,
+       coalesce((
+           SELECT bool_or(charge.dispute_status = 'upheld')
+           FROM card_entry AS line
+           JOIN charge ON charge.merchant_no = line.merchant_no
+               AND charge.charge_id = line.subject_id
+           WHERE line.merchant_no = book.merchant_no AND line.card_id = :id
+               AND line.kind = 'used'), false) AS dispute_upheld,
+       (SELECT min(CAST(refund_id AS text)) FROM refund
+        WHERE refund.merchant_no = book.merchant_no AND refund.card_id = :id
+            AND refund.status NOT IN ('offered', 'declined', 'rejected', 'withdrawn')
+       )::uuid AS refund_id
+FROM book WHERE book.merchant_no = :no
+""".replace("::", r"\:\:")
+
+
 @dataclass(frozen=True, slots=True)
 class _Standing:
     book_status: str
@@ -67,37 +100,7 @@ async def read_facts(tx: Transaction, card: Card, sale: CardSale) -> Facts:
     """Read what decides a refund of a card: as `deciding.facts_in` reads it from a locked book."""
     standing = await tx.fetch_one(
         _Standing,
-        """
-        SELECT book.status AS book_status,
-               EXISTS (
-                   SELECT FROM charge
-                   CROSS JOIN LATERAL jsonb_array_elements(charge.draws) AS draw
-                   JOIN card ON card.merchant_no = charge.merchant_no
-                       AND card.card_id = CAST(draw ->> 'card_id' AS uuid)
-                       AND card.product_id = :product
-                   WHERE charge.merchant_no = book.merchant_no AND charge.consumer = :consumer
-                       AND charge.status IN ('confirmed', 'disputed')
-                       AND charge.confirmed_at < :paid_at) AS used_before,
-               coalesce((
-                   SELECT bool_or(charge.dispute_status = 'open')
-                   FROM card_entry AS line
-                   JOIN charge ON charge.merchant_no = line.merchant_no
-                       AND charge.charge_id = line.subject_id
-                   WHERE line.merchant_no = book.merchant_no AND line.card_id = :id
-                       AND line.kind = 'used'), false) AS disputed,
-               coalesce((
-                   SELECT bool_or(charge.dispute_status = 'upheld')
-                   FROM card_entry AS line
-                   JOIN charge ON charge.merchant_no = line.merchant_no
-                       AND charge.charge_id = line.subject_id
-                   WHERE line.merchant_no = book.merchant_no AND line.card_id = :id
-                       AND line.kind = 'used'), false) AS dispute_upheld,
-               (SELECT min(CAST(refund_id AS text)) FROM refund
-                WHERE refund.merchant_no = book.merchant_no AND refund.card_id = :id
-                    AND refund.status NOT IN ('offered', 'declined', 'rejected', 'withdrawn')
-               )::uuid AS refund_id
-        FROM book WHERE book.merchant_no = :no
-        """.replace("::", r"\:\:"),
+        _STANDING_OF,
         no=card.merchant_no,
         id=card.card_id,
         consumer=card.consumer,
