@@ -38,6 +38,7 @@ from app.db.signing import Ed25519Signer
 from app.disputes.routes import router as disputes_router
 from app.errors import DatabaseUnavailable
 from app.evidence.routes import router as evidence_router
+from app.holds.routes import router as holds_router
 from app.merchants.public_routes import router as public_router
 from app.merchants.routes import router as merchants_router
 from app.observability import Metrics, configure_logging
@@ -73,6 +74,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     evidence_router,
     own_charges_router,
     health_router,
+    holds_router,
     merchants_router,
     payment_files_router,
     policies_router,

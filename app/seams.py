@@ -23,6 +23,8 @@ from app.closures import service as closures_service
 from app.closures.errors import ClosureState
 from app.disputes import deciding as disputes
 from app.errors import InvalidRequest
+from app.holds import service as holds_service
+from app.holds.errors import HoldNotActive
 from app.merchants import payees
 from app.policies import service as policies_service
 from app.policies.current import CurrentPolicies
@@ -50,6 +52,7 @@ def executors(
         access_service.EXECUTORS,
         calendar_service.EXECUTORS,
         closures_service.EXECUTORS,
+        holds_service.executors(till.writer),
         payees.executors(policies),
         policies_service.EXECUTORS,
         refund_payees.executors(till.writer, till.sealer),
@@ -76,6 +79,7 @@ def declare(api: FastAPI) -> None:
     on_approval = (
         CaseState,
         ClosureState,
+        HoldNotActive,
         InvalidRequest,
         MerchantFrozen,
         PolicyDatePassed,

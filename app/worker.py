@@ -16,6 +16,7 @@ from app.closures import upkeep as closures
 from app.closures.preparing import Tools
 from app.db.engine import Database
 from app.errors import DomainError
+from app.holds import upkeep as holds_upkeep
 from app.main import open_services
 from app.observability import configure_logging
 from app.payment_files import due
@@ -45,6 +46,10 @@ async def _expire_charges(services: Services) -> None:
     await upkeep.expire_charges(services.db, services.writer)
 
 
+async def _expire_holds(services: Services) -> None:
+    await holds_upkeep.expire_holds(services.db, services.writer)
+
+
 async def _forget(services: Services) -> None:
     await upkeep.forget_codes(services.db)
     await requests.forget_refusals(services.db)
@@ -69,6 +74,7 @@ async def _carry_closures_on(services: Services) -> None:
 JOBS: Final = (
     Job("closures", 1, _carry_closures_on),
     Job("expire_charges", 1, _expire_charges),
+    Job("expire_holds", 5, _expire_holds),
     Job("return_receipts", 5, _return_receipts),
     Job("cut_files", 5, _cut_files),
     Job("resume_files", 10, _resume_files),

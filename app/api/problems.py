@@ -33,7 +33,7 @@ _CODES_BY_STATUS: Final[Mapping[int, str]] = {
         "closure_in_progress closure_state own_proposal "
         # Beyond the contract's list: what approvals, cases, onboarding and policies need.
         "approval_decided case_state already_exists policy_overlaps policy_date_passed "
-        "transfer_not_open"
+        "transfer_not_open hold_not_active"
     ),
     413: "body_too_large",
     415: "unsupported_media_type",

@@ -195,15 +195,19 @@ async def holds_of_merchant(tx: Transaction, merchant_no: int) -> Sequence[Hold]
     )
 
 
-async def due_holds(tx: Transaction, *, count: int) -> Sequence[DueHold]:
+async def due_holds(
+    tx: Transaction, *, count: int, except_at: Sequence[int] = ()
+) -> Sequence[DueHold]:
     """Give holds that the clock has ended and no book says so yet."""
     return await tx.fetch(
         DueHold,
         """
         SELECT merchant_no, hold_id, target_id FROM hold
         WHERE status = 'active' AND expires_at <= anxin_now()
+            AND merchant_no <> ALL(CAST(:except_at AS integer[]))
         ORDER BY expires_at LIMIT :count
         """,
+        except_at=list(except_at),
         count=count,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from app.access.approvals import Approval, Execution, Executor
 from app.access.principals import OperatorPrincipal, RegulatorPrincipal
 from app.holds import queries
 from app.holds.answer import ShownHold, hold_answer
-from app.holds.commands import ExpireHolds, LiftHold, PlaceHold
+from app.holds.commands import LiftHold, PlaceHold
 from app.holds.domain import Held, HoldStatus, held_by
 from app.holds.errors import HoldNotActive
 from app.holds.queries import EVERYWHERE, HoldFilter, Scope
@@ -40,7 +39,6 @@ LIFT: Final = "hold.lift"
 """The action under which a second person lifts a hold."""
 
 _SALT_BYTES: Final = 16
-_DUE_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,22 +174,6 @@ async def list_holds(
 async def held_of(tx: Transaction, merchant_no: int, at: datetime) -> Held:
     """Say what holds keep of a merchant's payable and custody; its book must be locked."""
     return held_by(await queries.holds_of_merchant(tx, merchant_no), at)
-
-
-async def expire_holds(db: Database, writer: Writer) -> int:
-    """End in the books what the clock has ended; say how many holds were found.
-
-    Nothing waits for it: every decision and every read goes by the clock.
-    """
-    async with db.transaction() as tx:
-        due = await queries.due_holds(tx, count=_DUE_MAX)
-    by_book: dict[int, list[queries.DueHold]] = defaultdict(list)
-    for hold in due:
-        by_book[hold.merchant_no].append(hold)
-    for merchant_no, holds in by_book.items():
-        ids = tuple(hold.hold_id for hold in holds)
-        await writer.submit(ExpireHolds(merchant_no, ids, tuple(hold.target_id for hold in holds)))
-    return len(due)
 
 
 def executors(writer: Writer) -> Mapping[str, Executor]:

@@ -265,6 +265,21 @@ def _held(suffix: str = "") -> Prepare:
     return prepare
 
 
+async def _hold(world: World, side: Side) -> Call:
+    card_id = await world.card(side)
+    body = {"target": "card", "target_id": card_id, "document_number": unique(), "reason": "保全"}
+    return "/v1/holds", body
+
+
+def _held(suffix: str = "") -> Prepare:
+    async def prepare(world: World, side: Side) -> Call:
+        path, body = await _hold(world, side)
+        hold = await world.made(path, world.operator, body)
+        return f"{path}/{hold['id']}{suffix}", None
+
+    return prepare
+
+
 def _payer(side: Side) -> Mapping[str, object]:
     return {"product_id": side.products["stored_value"], "store_id": side.store_id}
 
@@ -331,6 +346,13 @@ _OPERATOR: Final[list[Row]] = [
     Row(
         "PATCH", "/v1/stores/{store_id}", Role.OPERATOR,
         _of(lambda side: (f"/v1/stores/{side.store_id}", {"status": "open"})),
+    ),
+    Row("POST", "/v1/holds", Role.OPERATOR, _hold, status=201, also=Role.REGULATOR),
+    Row("GET", "/v1/holds", Role.OPERATOR, _plain("/v1/holds"), also=Role.REGULATOR),
+    Row("GET", "/v1/holds/{hold_id}", Role.OPERATOR, _held(), also=Role.REGULATOR),
+    Row(
+        "POST", "/v1/holds/{hold_id}/lift", Role.OPERATOR, _held("/lift"), status=202,
+        also=Role.REGULATOR,
     ),
     Row("POST", "/v1/holds", Role.OPERATOR, _hold, status=201, also=Role.REGULATOR),
     Row("GET", "/v1/holds", Role.OPERATOR, _plain("/v1/holds"), also=Role.REGULATOR),
