@@ -16,6 +16,10 @@ _GONE_CLASSES: Final = frozenset({"08", "53", "57", "58"})
 """Connection, resources, operator intervention (shutdown, crash recovery), system error."""
 
 
+_REQUEST_KEPT_TWICE: Final = "stored_request_pkey"
+"""Two calls of different kinds came at once under one key: on another try the first is found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What a driver error means."""
@@ -26,7 +30,7 @@ class Diagnosis:
     @property
     def retryable(self) -> bool:
         """Nothing was done, and the same may succeed now."""
-        return self.sqlstate in _RETRYABLE
+        return self.sqlstate in _RETRYABLE or self.constraint == _REQUEST_KEPT_TWICE
 
     @property
     def unavailable(self) -> bool:

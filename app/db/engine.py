@@ -96,15 +96,29 @@ class Transaction:
         result = await self.connection.execute(_statement(sql, params), params)
         return result.rowcount
 
-    async def insert(self, table: str, shape: type[RowShape], rows: Sequence[RowShape]) -> None:
-        """Insert named tuples whose fields are the table's columns, in one statement."""
+    async def insert(
+        self,
+        table: str,
+        shape: type[RowShape],
+        rows: Sequence[RowShape],
+        *,
+        unless_there: bool = False,
+    ) -> int:
+        """Insert named tuples whose fields are the table's columns; say how many it inserted.
+
+        One statement. With `unless_there`, a row whose key is taken is left out; one that
+        another transaction is inserting is waited for.
+        """
         if not rows:
-            return
+            return 0
         names = [f"c{number}" for number in range(len(columns_of(shape)))]
         sql = insert_sql(table, shape, [f":{name}" for name in names])
+        if unless_there:
+            sql += " ON CONFLICT DO NOTHING"
         params = dict(zip(names, transposed(shape, rows), strict=True))
         # "new.c::jsonb" reads like a bind parameter to SQLAlchemy.
-        await self.connection.execute(text(sql.replace("::", r"\:\:")), params)
+        result = await self.connection.execute(text(sql.replace("::", r"\:\:")), params)
+        return result.rowcount
 
     async def update(
         self,

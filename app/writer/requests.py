@@ -118,7 +118,12 @@ async def keep(  # noqa: PLR0913  # what is kept is a row, named column by colum
     subject_id: UUID | None,
     answer: Mapping[str, object],
 ) -> None:
-    """Store the answer of a call that owns its transaction; leave its secrets out."""
+    """Store the answer of a call that owns its transaction; leave its secrets out.
+
+    Raises:
+        IdempotencyKeyReused: A command was carried out under the key meanwhile. It holds the
+            book's lock and not that of `claim`; here one waits for the other and learns of it.
+    """
     if key is None:
         return
     facts = json_text(answer)
@@ -126,7 +131,8 @@ async def keep(  # noqa: PLR0913  # what is kept is a row, named column by colum
         merchant_no, key.request_id, key.fingerprint, command, subject_id, None, facts,
         await tx.now(),
     )  # fmt: skip
-    await tx.insert("stored_request", StoredRequest, [row])
+    if not await tx.insert("stored_request", StoredRequest, [row], unless_there=True):
+        raise IdempotencyKeyReused
 
 
 async def forget_refusals(db: Database) -> int:
