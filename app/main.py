@@ -29,6 +29,7 @@ from app.cards.directory import MerchantDirectory
 from app.cards.routes import router as cards_router
 from app.cases.routes import router as cases_router
 from app.cases.service import Desk
+from app.charges.batches import BatchShare
 from app.charges.consumer_routes import router as own_charges_router
 from app.charges.routes import router as charges_router
 from app.closures.routes import router as closures_router
@@ -122,6 +123,7 @@ async def open_services(
             keys=KeyRing(db),
             tokens=_tokens(settings),
             code_guesses=FailureLimit(_CODE_GUESSES_PER_MINUTE),
+            batch_share=BatchShare(settings.writer.queue_max),
             signer=signer,
             sealer=sealer,
             serve_reversals=serving(writer),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.calendar.current import CurrentCalendar
     from app.cards.directory import MerchantDirectory
     from app.cases.conduct import Conducts
+    from app.charges.batches import BatchShare
     from app.policies.current import CurrentPolicies
     from app.policies.domain import Policies
 
@@ -51,6 +52,8 @@ class Services:
     tokens: TokenVerifier
     code_guesses: "FailureLimit"
     """Counts codes that no consumer showed, per merchant."""
+    batch_share: "BatchShare"
+    """Keeps one merchant's batches from filling the writer's queue."""
     signer: Signer
     sealer: Sealer
     serve_reversals: Callable[[int], Awaitable[None]]

@@ -15,7 +15,7 @@ from app.api.routing import api_router
 from app.api.schemas import ChargeId, Reference, StoreId, Time
 from app.cards.directory import MerchantRef
 from app.cards.errors import CardInRefund, CardNotActive, CardOnHold, MerchantFrozen
-from app.charges import service
+from app.charges import batches, service
 from app.charges.answer import charge_answer
 from app.charges.commands import (
     CancelCharge,
@@ -104,11 +104,9 @@ async def create_charges(
 ) -> LeanResponse:
     """Charge up to 1,000 uses; one refused item never stops another."""
     policies = await services.policies_of(merchant.merchant_no)
-    verdicts, replayed = await service.place_batch(
-        services.writer,
-        services.db,
-        services.code_guesses,
-        service.Batch(
+    verdicts, replayed = await batches.place_batch(
+        batches.Placing(services.writer, services.db, services.code_guesses, services.batch_share),
+        batches.Batch(
             merchant.merchant_no,
             request,
             [_item(item, merchant, policies) for item in body.items],
@@ -234,7 +232,7 @@ def _item(
     return reference, command
 
 
-def _verdict(verdict: service.Verdict, ref: MerchantRef) -> dict[str, object]:
+def _verdict(verdict: batches.Verdict, ref: MerchantRef) -> dict[str, object]:
     outcome = verdict.outcome
     refused = isinstance(outcome, DomainError)
     return {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -20,11 +19,9 @@ from app.charges.commands import (
 from app.charges.domain import Charge
 from app.charges.errors import CodeInvalid
 from app.charges.replaying import as_of
-from app.errors import DatabaseUnavailable, DomainError, NotFound, Overloaded
+from app.errors import NotFound
 from app.ids import merchant_no_of
-from app.writer import requests
 from app.writer.answers import Answered
-from app.writer.requests import RequestKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,15 +43,6 @@ _EVENTS: Final = {
     CancelCharge: "charge.cancelled",
     ReverseCharge: "charge.reversed",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one item of a batch: a charge or the refusal."""
-
-    index: int
-    client_reference: str
-    outcome: Answered[Charge] | DomainError
 
 
 async def carry_out(
@@ -96,88 +84,28 @@ async def place_charge(
         RateLimited: The merchant guessed too often.
     """
     if command.code_hash is not None:
-        guesses.check(_guesser(command.merchant_no))
-    return await _place(writer, db, guesses, command)
+        guesses.check(guesser(command.merchant_no))
+    return await place_unchecked(writer, db, guesses, command)
 
 
-async def _place(
+async def place_unchecked(
     writer: Writer, db: Database, guesses: FailureLimit, command: PlaceCharge
 ) -> Answered[Charge]:
+    """Charge a use of a merchant whose guesses were checked; count one more if it is one.
+
+    Raises:
+        DomainError: What the decision refuses.
+    """
     try:
         return await carry_out(writer, db, command)
     except CodeInvalid:
-        guesses.count(_guesser(command.merchant_no))
+        guesses.count(guesser(command.merchant_no))
         raise
 
 
-def _guesser(merchant_no: int) -> str:
+def guesser(merchant_no: int) -> str:
+    """Name a merchant as one who guesses codes."""
     return f"merchant:{merchant_no}"
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Charges of one request, each by its `client_reference`, or what is wrong with it."""
-
-    merchant_no: int
-    request: RequestKey
-    items: Sequence[tuple[str, PlaceCharge | DomainError]]
-
-
-async def place_batch(
-    writer: Writer,
-    db: Database,
-    guesses: FailureLimit,
-    batch: Batch,
-) -> tuple[Sequence[Verdict], bool]:
-    """Place many charges, each with a verdict of its own, in the order given.
-
-    The batch's key is stored before its items; each item has a key made from it and its
-    `client_reference`, so a retry goes on where an interrupted batch stopped.
-
-    Raises:
-        DatabaseUnavailable: What became of an item is unknown; a retry finds out.
-        IdempotencyKeyReused: The key was used for another request.
-        Overloaded: An item was not taken on; a retry does it.
-        RateLimited: The merchant guessed too often; nothing was charged.
-    """
-    if any(isinstance(item, PlaceCharge) and item.code_hash is not None for _, item in batch.items):
-        guesses.check(_guesser(batch.merchant_no))
-    async with db.transaction() as tx:
-        replayed = await requests.claim(tx, batch.merchant_no, batch.request) is not None
-        if not replayed:
-            await requests.keep(
-                tx,
-                batch.merchant_no,
-                batch.request,
-                command="PlaceBatch",
-                subject_id=None,
-                answer={},
-            )
-
-    async def one(index: int, reference: str, item: PlaceCharge | DomainError) -> Verdict:
-        if isinstance(item, DomainError):
-            return Verdict(index, reference, item)
-        try:
-            keyed = replace(item, request=item_key(batch.request, reference))
-            return Verdict(index, reference, await _place(writer, db, guesses, keyed))
-        except DomainError as refused:
-            return Verdict(index, reference, refused)
-
-    verdicts = await asyncio.gather(
-        *(one(index, reference, item) for index, (reference, item) in enumerate(batch.items))
-    )
-    for verdict in verdicts:
-        # No verdict on the item: a 200 would tell the caller that the batch is through.
-        if isinstance(verdict.outcome, DatabaseUnavailable | Overloaded):
-            raise verdict.outcome
-    return verdicts, replayed
-
-
-def item_key(batch: RequestKey, client_reference: str) -> RequestKey:
-    """Give an item of a batch its own key."""
-    return RequestKey.of(
-        tenant=batch.request_id.hex, key=client_reference, fingerprint=batch.fingerprint
-    )
 
 
 def code_hash(code: str) -> bytes:

@@ -226,7 +226,7 @@ class BatchRunner:
             return self._decided(job, book, at, opened)
         except DomainError as error:
             request = job.command.request
-            if request is not None and request.keeps_refusals and error.storable:
+            if request is not None and request.keeps(error):
                 book.put_all(
                     [
                         refusal_of(

@@ -57,6 +57,12 @@ class RequestKey:
     fingerprint: bytes
     keeps_refusals: bool = True
     """Whether a refusal (409) under it is for good: its caller takes a new key for another try."""
+    keeps_every_refusal: bool = False
+    """Whether any refusal is: where it is part of an answer, which a retry is given again."""
+
+    def keeps(self, error: DomainError) -> bool:
+        """Say whether a refusal under this key is given again to a retry."""
+        return self.keeps_every_refusal or (self.keeps_refusals and error.storable)
 
     @staticmethod
     def of(*, tenant: str, key: str, fingerprint: bytes) -> RequestKey:

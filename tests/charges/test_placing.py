@@ -9,6 +9,7 @@ import pytest
 from app.access.limits import FailureLimit
 from app.card_products.domain import CardKind
 from app.charges import service, upkeep
+from app.charges.batches import Batch, BatchShare, Placing, place_batch
 from app.charges.commands import UseLimits
 from app.charges.domain import Charge, ChargeStatus, ConfirmationMethod, Use
 from app.charges.errors import ClientReferenceUsed, InsufficientBalance, ProductAmbiguous
@@ -437,11 +438,9 @@ async def test_a_batch_gives_each_item_its_verdict_and_a_retry_the_same(given: T
     ]
 
     async def verdicts() -> tuple[list[str], bool]:
-        made, replayed = await service.place_batch(
-            given.writer,
-            given.db,
-            FailureLimit(100),
-            service.Batch(shop.merchant_no, request, items),
+        made, replayed = await place_batch(
+            Placing(given.writer, given.db, FailureLimit(100), BatchShare(8192)),
+            Batch(shop.merchant_no, request, items),
         )
         said = [
             one.outcome.code if isinstance(one.outcome, DomainError) else one.outcome.value.status
