@@ -1,6 +1,6 @@
 """A bank that pays refunds by the files that it takes, in a database of the test's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -57,7 +57,7 @@ class Bank:
 
 
 @asynccontextmanager
-async def banking(urls: DatabaseUrls) -> AsyncIterator[Bank]:
+async def banking(urls: DatabaseUrls) -> AsyncGenerator[Bank]:
     """Open a world with one bank; what happens in it is verified when its database goes."""
     db = Database.connect(urls.database_url)
     signer = Ed25519Signer(Ed25519PrivateKey.generate())

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import pytest
@@ -76,7 +76,7 @@ class Sold:
         )
 
 
-async def sold(given: Trader, kind: CardKind = CardKind.STORED_VALUE, **product: object) -> Sold:
+async def sold(given: Trader, kind: CardKind = CardKind.STORED_VALUE, **product: Any) -> Sold:
     shop, consumer = await given.shop(), a_consumer()
     card_id = await given.card(shop, consumer, kind, **product)
     return Sold(given, Refunder(given), shop, consumer, card_id)
