@@ -4,13 +4,16 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
 import structlog
 
 from app.api.services import Services
+from app.calendar.deadlines import answer_due_on
+from app.cases import service as cases
+from app.cases.routes import desk_of
 from app.charges import upkeep
 from app.closures import upkeep as closures
 from app.closures.preparing import Tools
@@ -59,6 +62,19 @@ async def _return_receipts(services: Services) -> None:
     await suspense.return_due(till_of(services), count=_RECEIPTS_MAX)
 
 
+async def _decide_silent(services: Services) -> None:
+    await cases.decide_silent(desk_of(services))
+
+
+async def _schedule_cases(services: Services) -> None:
+    async def due_on(merchant_no: int, today: date) -> date | None:
+        return await answer_due_on(
+            services.calendar, services.policies, services.directory, merchant_no, today
+        )
+
+    await cases.schedule(desk_of(services), due_on)
+
+
 async def _cut_files(services: Services) -> None:
     await due.cut_due(parts_of(services))
 
@@ -76,6 +92,8 @@ JOBS: Final = (
     Job("expire_charges", 1, _expire_charges),
     Job("expire_holds", 5, _expire_holds),
     Job("return_receipts", 5, _return_receipts),
+    Job("decide_silent_cases", 5, _decide_silent),
+    Job("schedule_cases", 60, _schedule_cases),
     Job("cut_files", 5, _cut_files),
     Job("resume_files", 10, _resume_files),
     Job("forget", 60, _forget),

@@ -237,6 +237,7 @@ def as_of_request(case: CaseFile, stored: StoredRequest) -> CaseFile:
         status=CaseStatus.ANSWERED,
         decision=None,
         decision_reason=None,
+        decision_reason_commitment=None,
         used_amount=None,
         decided_at=None,
         decided_by=None,

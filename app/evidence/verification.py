@@ -15,6 +15,7 @@ import asyncpg
 
 from app.cards.proofs import check_lines, check_terms
 from app.cards.verification import CARD_CHECKS
+from app.cases.verification import CASE_CHECKS, CASE_RULES, check_cases
 from app.charges.verification import CHARGE_CHECKS, check_confirmations
 from app.disputes.verification import DISPUTE_CHECKS, DISPUTE_RULES, check_disputes
 from app.ledger.checkpoints import check_checkpoints
@@ -37,6 +38,7 @@ CHECKS: Final = (
     *LEDGER_CHECKS,
     *SALE_CHECKS,
     *CARD_CHECKS,
+    *CASE_CHECKS,
     *CHARGE_CHECKS,
     *DISPUTE_CHECKS,
     *REFUND_CHECKS,
@@ -107,6 +109,7 @@ _WALKED_RULES: Final = {
     "line_is_in_the_chain": "A statement's line is the one whose hash is in the chain.",
     "terms_are_those_of_the_sale": "A card's terms are those whose hash is in its first line.",
     "confirmation_binds_the_use": "A confirmation's hash binds what the charge says.",
+    **CASE_RULES,
     **DISPUTE_RULES,
     **REFUND_RULES,
 }
@@ -126,6 +129,7 @@ _WALKS: Final = (
     _Walk("lines_in_the_chain", "card_entry", check_lines),
     _Walk("terms_of_the_sale", "card", check_terms),
     _Walk("confirmations", "charge", check_confirmations),
+    _Walk("cases", "case_file", check_cases),
     _Walk("disputes", "dispute", check_disputes),
     _Walk("refunds", "refund", check_refunds),
     _Walk("refunded cards", "refund", check_refunded_cards),

@@ -95,7 +95,7 @@ _MOVES_TO_ITS_PLACE: Final = Check(
 _CARD_STATUS: Final = Check(
     "refunded_card_says_so",
     "card",
-    "A card is refunding while one of its refunds is decided and not paid, and refunded then.",
+    "A card is refunding while a claim of it is judged or a refund of it not paid, then refunded.",
     f"""
     SELECT card.merchant_no, format('card_id=%s', card.card_id),
            format('status %s', CASE WHEN refunds IS NULL THEN 'of a card without a refund'
@@ -105,7 +105,8 @@ _CARD_STATUS: Final = Check(
     LEFT JOIN (
         SELECT merchant_no, card_id, count(*) AS refunds,
                bool_and(settled_at IS NOT NULL) AS settled
-        FROM refund WHERE {_ENACTED} GROUP BY merchant_no, card_id
+        FROM refund WHERE ({_ENACTED}) OR refund.status = 'case_open'
+        GROUP BY merchant_no, card_id
     ) AS decided USING (merchant_no, card_id)
     WHERE (card.status IN ('refunding', 'refunded')) <> (refunds IS NOT NULL)
         OR (refunds IS NOT NULL
@@ -129,6 +130,48 @@ _PAID_BY_AN_ORDER: Final = Check(
     """,
 )
 
+_CLAIM_AND_CASE: Final = Check(
+    "claim_stands_as_its_case",
+    "refund",
+    "A claim and its case are of one card, person and reason, and stand alike.",
+    """
+    SELECT coalesce(refund.merchant_no, judged.merchant_no),
+           format('refund_id=%s', coalesce(refund.refund_id, judged.refund_id)),
+           format('case %s, %s', judged.case_id, coalesce(CASE
+               WHEN judged.status = 'decided' THEN judged.decision ELSE judged.status END,
+               'that is not there')),
+           format('case %s, refund %s', refund.case_id, coalesce(refund.status, 'missing'))
+    FROM (
+        SELECT * FROM refund
+        WHERE case_id IS NOT NULL OR status IN ('case_open', 'rejected', 'withdrawn')
+    ) AS refund
+    FULL JOIN (SELECT * FROM case_file WHERE kind = 'refund_claim') AS judged
+        ON judged.merchant_no = refund.merchant_no AND judged.refund_id = refund.refund_id
+    WHERE (refund.case_id, refund.card_id, refund.consumer, refund.reason)
+            IS DISTINCT FROM (judged.case_id, judged.card_id, judged.consumer, judged.reason)
+        OR CASE WHEN refund.status IN ('rejected', 'withdrawn') THEN refund.status
+                WHEN refund.decided_at IS NULL THEN 'case_open' ELSE 'upheld' END
+            IS DISTINCT FROM coalesce(judged.decision, 'case_open')
+    """,
+)
+
+_STATED: Final = Check(
+    "claim_counts_what_was_stated",
+    "refund",
+    "What a claim counts as used is what the decision of its case states.",
+    """
+    SELECT refund.merchant_no, format('refund_id=%s', refund.refund_id),
+           format('used_amount %s', coalesce(judged.used_amount, 0)),
+           format('used_amount %s', refund.inputs ->> 'used_amount')
+    FROM refund
+    JOIN case_file AS judged
+        ON judged.merchant_no = refund.merchant_no AND judged.refund_id = refund.refund_id
+    WHERE refund.decided_at IS NOT NULL AND refund.refund_class = 'agreed'
+        AND (refund.inputs ->> 'used_amount')::bigint
+            IS DISTINCT FROM coalesce(judged.used_amount, 0)
+    """,
+)
+
 REFUND_CHECKS: Final = (
     _REFUND_HAS_A_LINE,
     _ONE_LINE,
@@ -137,4 +180,6 @@ REFUND_CHECKS: Final = (
     _MOVES_TO_ITS_PLACE,
     _CARD_STATUS,
     _PAID_BY_AN_ORDER,
+    _CLAIM_AND_CASE,
+    _STATED,
 )

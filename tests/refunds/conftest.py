@@ -53,10 +53,11 @@ class Refunder:
         reason: RefundReason,
         echo: Echo | None,
         *,
+        text: str | None = None,
         request: RequestKey | None = None,
     ) -> CardRefund:
         done = await service.request_refund(
-            self.counter, consumer.consumer, card_id, reason, echo=echo, request=request
+            self.counter, consumer.consumer, card_id, reason, echo=echo, text=text, request=request
         )
         return done.value
 

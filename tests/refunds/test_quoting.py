@@ -18,7 +18,7 @@ from app.refunds.errors import (
     RefundInProgress,
     RefundNotAllowed,
 )
-from app.refunds.quoting import Facts, Rules, quote_agreed, quote_claim
+from app.refunds.quoting import Facts, Rules, quote_agreed, quote_claim, quote_upheld
 from tests.refunds.test_figures import a_card, face, used
 
 ENDS_ON = date(2026, 1, 8)
@@ -106,9 +106,11 @@ def test_from_notice_on_every_refund_is_the_merchants_fault(reason: RefundReason
 @pytest.mark.parametrize(
     "reason", sorted(CLAIMS - {RefundReason.COOLING_OFF, RefundReason.CONSUMER_CHOICE})
 )
-def test_what_nothing_on_record_bears_out_is_not_decided_here(reason: RefundReason) -> None:
-    with pytest.raises(RefundNotAllowed):
-        quote_claim(reason, facts(), RULES)
+def test_what_nothing_on_record_bears_out_needs_a_case(reason: RefundReason) -> None:
+    quote = quote_claim(reason, facts(), RULES)
+
+    assert quote.needs_case
+    assert (quote.figures.amount, quote.figures.residue_amount) == (1000_00, 0), "if upheld"
 
 
 @pytest.mark.parametrize("status", ["moved", "closed"])
@@ -116,6 +118,42 @@ def test_a_store_on_record_as_gone_bears_that_claim_out_alone(status: str) -> No
     gone = facts(store_status=status)
 
     moved = quote_claim(RefundReason.STORE_MOVED, gone, RULES)
-    assert moved.refund_class == RefundClass.MERCHANT_FAULT
-    with pytest.raises(RefundNotAllowed):
-        quote_claim(RefundReason.HEALTH, gone, RULES)
+    assert (moved.refund_class, moved.needs_case) == (RefundClass.MERCHANT_FAULT, False)
+    assert quote_claim(RefundReason.HEALTH, gone, RULES).needs_case
+
+
+def test_an_upheld_dispute_bears_out_that_the_service_is_not_given() -> None:
+    judged = facts(dispute_upheld=True)
+
+    unavailable = quote_claim(RefundReason.SERVICE_UNAVAILABLE, judged, RULES)
+    assert (unavailable.refund_class, unavailable.needs_case) == (
+        RefundClass.MERCHANT_FAULT,
+        False,
+    )
+    assert quote_claim(RefundReason.MINOR, judged, RULES).needs_case
+
+
+@pytest.mark.parametrize(
+    ("refused", "error"),
+    [
+        (facts({"on_hold": True}), CardOnHold),
+        (facts({"status": CardStatus.RECALLED}), CardNotActive),
+        (facts(book_status="closing"), ClosureInProgress),
+        (facts(disputed=True), ChargeDisputed),
+    ],
+)
+def test_what_stands_in_the_way_of_upholding_a_claim(
+    refused: Facts, error: type[DomainError]
+) -> None:
+    with pytest.raises(error):
+        quote_upheld(RefundReason.HEALTH, refused, policy_version=0, used_amount=None)
+
+
+def test_a_closure_upholds_claims_while_it_closes_and_a_minors_as_its_own_fault() -> None:
+    closing = facts({"status": CardStatus.REFUNDING}, book_status="closing")
+
+    quote = quote_upheld(
+        RefundReason.MINOR, closing, policy_version=0, used_amount=None, closing=True
+    )
+
+    assert (quote.refund_class, quote.figures.amount) == (RefundClass.MERCHANT_FAULT, 1000_00)
