@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute, Match, Route
 
 from app.api.call import call_of
 from app.api.docs import add_docs
@@ -122,7 +123,21 @@ async def _refused_by_http(request: Request, error: Exception) -> Response:
     response = _problem(request, refusal)
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
+    if isinstance(refusal, MethodNotAllowed):
+        # The router names those of the first route that has the path; each method has its own.
+        response.headers["allow"] = ", ".join(_methods_at(request))
     return response
+
+
+def _methods_at(request: Request) -> Sequence[str]:
+    """Give all methods that the path has, in alphabetical order."""
+    routes: Sequence[BaseRoute] = request.app.routes
+    return sorted(
+        method
+        for route in routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    )
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

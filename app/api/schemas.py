@@ -1,6 +1,6 @@
 """The model and the field types that every request and answer is made of."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import (
@@ -64,6 +64,31 @@ def _sane_date(value: date) -> date:
     return value
 
 
+def _beginning_of(value: object) -> object:
+    """Read `2026-02-14` as the moment in which that day begins in Shanghai."""
+    day = _day(value)
+    return value if day is None else datetime.combine(day, time(), SHANGHAI)
+
+
+def _end_of(value: object) -> object:
+    """Read `2026-02-14` as the moment in which that day is over in Shanghai."""
+    day = _day(value)
+    return value if day is None else datetime.combine(day + timedelta(days=1), time(), SHANGHAI)
+
+
+def _day(value: object) -> date | None:
+    """Read a business date; None for anything else, such as a time."""
+    if not isinstance(value, str) or len(value) != _DATE_LENGTH:
+        return None
+    return _sane_date(date.fromisoformat(value))
+
+
+_TIME_OR_DAY: Final[dict[str, object]] = {
+    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
+    "examples": ["2026-11-22", "2026-11-22T10:00:00.123456+08:00"],
+}
+
+
 def shown_time(at: datetime) -> str:
     """Show a moment as answers do: RFC 3339 with microseconds and +08:00."""
     return at.astimezone(SHANGHAI).isoformat(timespec="microseconds")
@@ -98,6 +123,22 @@ Time = Annotated[
         {"type": "string", "format": "date-time", "examples": ["2026-11-22T10:00:00.123456+08:00"]}
     ),
 ]
+FromTime = Annotated[
+    AwareDatetime,
+    BeforeValidator(_json_text),
+    BeforeValidator(_beginning_of),
+    AfterValidator(_sane_year),
+    WithJsonSchema(_TIME_OR_DAY),
+]
+"""The first moment of what is asked for; a business date is its beginning."""
+ToTime = Annotated[
+    AwareDatetime,
+    BeforeValidator(_json_text),
+    BeforeValidator(_end_of),
+    AfterValidator(_sane_year),
+    WithJsonSchema(_TIME_OR_DAY),
+]
+"""The moment before which all that is asked for lies; a business date is taken whole."""
 BusinessDate = Annotated[
     date,
     Field(description="A business date, Asia/Shanghai.", examples=["2026-11-23"]),

@@ -12,7 +12,7 @@ from app.api.lean import REPLAYED, LeanResponse, lean
 from app.api.pagination import ListRead, PageDep
 from app.api.problems import field_errors, problem_of, problems, status_of
 from app.api.routing import api_router
-from app.api.schemas import ChargeId, Reference, StoreId, Time
+from app.api.schemas import ChargeId, FromTime, Reference, StoreId, ToTime
 from app.cards.directory import MerchantRef
 from app.cards.errors import CardInRefund, CardNotActive, CardOnHold, MerchantFrozen
 from app.charges import batches, service
@@ -125,8 +125,20 @@ async def list_charges(
     client_reference: Annotated[Reference | None, Query()] = None,
     status: Annotated[ChargeStatus | None, Query()] = None,
     store_id: Annotated[StoreId | None, Query()] = None,
-    created_from: Annotated[Time | None, Query(alias="from")] = None,
-    created_to: Annotated[Time | None, Query(alias="to")] = None,
+    created_from: Annotated[
+        FromTime | None,
+        Query(
+            alias="from",
+            description="Created at this time or later; a date is all of that business day.",
+        ),
+    ] = None,
+    created_to: Annotated[
+        ToTime | None,
+        Query(
+            alias="to",
+            description="Created before this time; a date is all of that business day.",
+        ),
+    ] = None,
 ) -> ListRead[ChargeRead]:
     """List the merchant's charges; by `client_reference`, find one whose answer was lost."""
     wanted = ChargeFilter(

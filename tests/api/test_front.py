@@ -51,6 +51,23 @@ async def test_another_method_is_a_problem_that_names_the_right_ones(
     assert answer.headers["allow"] == "GET"
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/charges", "GET, POST"),
+        ("/v1/charges/batch", "GET, POST"),
+        ("/v1/merchants/mch_1", "GET, PATCH"),
+        ("/healthz", "GET"),
+    ],
+)
+async def test_every_method_of_a_path_is_named_though_each_has_its_own_route(
+    client: httpx.AsyncClient, path: str, allowed: str
+) -> None:
+    answer = await client.delete(path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allowed
+
+
 async def test_headers_past_16_kib_are_refused(client: httpx.AsyncClient) -> None:
     answer = await client.get("/healthz", headers={"x-long": "x" * 17_000})
     assert answer.status_code == 431
