@@ -110,7 +110,7 @@ async def offer_transfer(
     giver: ConsumerPrincipal,
     card_id: UUID,
     receiver_id: str,
-    request: RequestKey,
+    request: RequestKey | None,
 ) -> Answered[CardTransfer]:
     """Offer a card to another subject of the giver's issuer, known here or not.
 
@@ -141,7 +141,7 @@ async def accept_transfer(
     transfer_id: UUID,
     *,
     refund_wait_days: int,
-    request: RequestKey,
+    request: RequestKey | None,
 ) -> Answered[CardTransfer]:
     """Take a card over; a retry gives the same.
 

@@ -130,7 +130,7 @@ def decide_accept(command: AcceptTransfer, book: Book, at: datetime) -> Decision
         raise TransferNotOpen(transfer.status)
     card = book.find(CARDS, transfer.card_id)
     if card is None or card.consumer != transfer.giver:
-        # No offer outlives its giver's hold on the card; this stands in for a bug elsewhere.
+        # No offer outlives its giver's hold on the card.
         raise NotFound
     _check_transferable(card, book, at)
     voided = void_pending(book, [card.card_id], at)
@@ -270,6 +270,10 @@ def _accepting(command: AcceptTransfer) -> tuple[Need, ...]:
     )
 
 
+def _of_transfer(command: DeclineTransfer | WithdrawTransfer) -> tuple[Need, ...]:
+    return (TRANSFER_BY_ID(command.transfer_id),)
+
+
 def _holds(command: OfferTransfer | AcceptTransfer, book: Book) -> Sequence[Need]:
     """Ask for what holds the card, where its row says that something may."""
     card = book.find(CARDS, command.card_id)
@@ -288,14 +292,6 @@ PLANS: Final[tuple[Plan[Any, Any], ...]] = (
         _holds,
     ),
     Plan(AcceptTransfer, _accepting, decide_accept, _holds),
-    Plan(
-        DeclineTransfer,
-        lambda command: (TRANSFER_BY_ID(command.transfer_id),),
-        decide_decline,
-    ),
-    Plan(
-        WithdrawTransfer,
-        lambda command: (TRANSFER_BY_ID(command.transfer_id),),
-        decide_withdraw,
-    ),
+    Plan(DeclineTransfer, _of_transfer, decide_decline),
+    Plan(WithdrawTransfer, _of_transfer, decide_withdraw),
 )
