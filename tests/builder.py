@@ -220,6 +220,7 @@ BOOK_TABLES = (
     "charge",
     "case_file",
     "dispute",
+    "hold",
     "stored_request",
 )
 """Every table that a command may write, but for the outbox."""

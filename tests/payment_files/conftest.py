@@ -316,7 +316,8 @@ WHERE payment_order.kind = 'release' AND (
         - CAST(deductions ->> 'held_amount' AS bigint)
         - CAST(deductions ->> 'bank_claim_amount' AS bigint),
         CAST(deductions ->> 'custody_amount' AS bigint)
-        - CAST(deductions ->> 'in_transit_amount' AS bigint)))
+        - CAST(deductions ->> 'in_transit_amount' AS bigint)
+        - CAST(deductions ->> 'held_custody_amount' AS bigint)))
 """
 
 
