@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.types import TypeEngine
 
 from app.db.diagnosis import diagnose
-from app.db.rows import Row, columns_of, insert_sql, transposed, update_sql
+from app.db.rows import Row, columns_of, insert_sql, transposed, unnested, update_sql
 from app.errors import DatabaseUnavailable
 
 Shape = TypeVar("Shape")
@@ -111,8 +111,9 @@ class Transaction:
         """
         if not rows:
             return 0
-        names = [f"c{number}" for number in range(len(columns_of(shape)))]
-        sql = insert_sql(table, shape, [f":{name}" for name in names])
+        columns = columns_of(shape)
+        names = [f"c{number}" for number in range(len(columns))]
+        sql = insert_sql(table, columns, unnested(columns, [f":{name}" for name in names]))
         if unless_there:
             sql += " ON CONFLICT DO NOTHING"
         params = dict(zip(names, transposed(shape, rows), strict=True))
@@ -132,12 +133,14 @@ class Transaction:
         """Store the mutable columns of rows that are there, in one statement."""
         if not rows:
             return
-        picked = [*key, *mutable]
-        names = [f"c{number}" for number in range(len(picked))]
-        sql = update_sql(table, shape, [f":{name}" for name in names], key=key, mutable=mutable)
-        columns = [[getattr(row, column) for row in rows] for column in picked]
+        by_name = {column.name: column for column in columns_of(shape)}
+        columns = [by_name[name] for name in (*key, *mutable)]
+        names = [f"c{number}" for number in range(len(columns))]
+        source = unnested(columns, [f":{name}" for name in names])
+        sql = update_sql(table, columns, source, key=key)
+        arrays = [[getattr(row, column.name) for row in rows] for column in columns]
         await self.connection.execute(
-            text(sql.replace("::", r"\:\:")), dict(zip(names, columns, strict=True))
+            text(sql.replace("::", r"\:\:")), dict(zip(names, arrays, strict=True))
         )
 
     async def now(self) -> datetime:

@@ -54,30 +54,29 @@ def columns_of(shape: type[Row]) -> tuple[Column, ...]:
     return tuple(_column(name, hint) for name, hint in get_type_hints(shape).items())
 
 
-def insert_sql(table: str, shape: type[Row], placeholders: Sequence[str]) -> str:
-    """Write the statement that inserts rows given as one array per column."""
-    columns = columns_of(shape)
-    return (
-        f"INSERT INTO {table} ({', '.join(column.name for column in columns)}) "  # noqa: S608  # names from our own row types
-        f"SELECT {', '.join(column.read for column in columns)}"
-        f" FROM {_unnest(columns, placeholders)}"
+def insert_sql(table: str, columns: Sequence[Column], source: str) -> str:
+    """Write the statement that inserts the rows of a FROM item named `new`."""
+    names = ", ".join(column.name for column in columns)
+    values = ", ".join(column.read for column in columns)
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}"  # noqa: S608  # names from our own row types
+
+
+def update_sql(table: str, columns: Sequence[Column], source: str, *, key: Sequence[str]) -> str:
+    """Write the statement that updates by key with the rows of a FROM item named `new`."""
+    settings = ", ".join(
+        f"{column.name} = {column.read}" for column in columns if column.name not in key
     )
-
-
-def update_sql(
-    table: str,
-    shape: type[Row],
-    placeholders: Sequence[str],
-    *,
-    key: Sequence[str],
-    mutable: Sequence[str],
-) -> str:
-    """Write the statement that updates rows given as one array per key and mutable column."""
-    by_name = {column.name: column for column in columns_of(shape)}
-    columns = [by_name[name] for name in (*key, *mutable)]
-    settings = ", ".join(f"{name} = {by_name[name].read}" for name in mutable)
     matches = " AND ".join(f"{table}.{name} = new.{name}" for name in key)
-    return f"UPDATE {table} SET {settings} FROM {_unnest(columns, placeholders)} WHERE {matches}"  # noqa: S608  # names from our own row types
+    return f"UPDATE {table} SET {settings} FROM {source} WHERE {matches}"  # noqa: S608  # names from our own row types
+
+
+def unnested(columns: Sequence[Column], placeholders: Sequence[str]) -> str:
+    """Write the FROM item that turns one array per column back into rows named `new`."""
+    arrays = ", ".join(
+        f"CAST({placeholder} AS {column.type}[])"
+        for column, placeholder in zip(columns, placeholders, strict=True)
+    )
+    return f"unnest({arrays}) AS new ({', '.join(column.name for column in columns)})"
 
 
 def transposed(shape: type[Row], rows: Sequence[Row]) -> list[list[Any]]:
@@ -85,15 +84,6 @@ def transposed(shape: type[Row], rows: Sequence[Row]) -> list[list[Any]]:
     if not rows:
         return [[] for _ in columns_of(shape)]
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _unnest(columns: Sequence[Column], placeholders: Sequence[str]) -> str:
-    """Write the FROM item that turns one array per column back into rows named `new`."""
-    arrays = ", ".join(
-        f"CAST({placeholder} AS {column.type}[])"
-        for column, placeholder in zip(columns, placeholders, strict=True)
-    )
-    return f"unnest({arrays}) AS new ({', '.join(column.name for column in columns)})"
 
 
 def _column(name: str, hint: Any) -> Column:

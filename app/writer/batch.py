@@ -74,6 +74,7 @@ class BatchRunner:
         self._schema = schema
         self._plans = plans
         self._writing = Writing(schema.tables)
+        self.create = f"{self._writing.create} {self.opening.create}"
 
     async def run(self, lane: Lane, jobs: Sequence[Job], *, wait: bool) -> BatchDone:
         """Run jobs as one transaction and answer them; books that are locked are skipped.

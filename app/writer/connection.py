@@ -33,12 +33,12 @@ _SERVER_SETTINGS: Final = {
 
 
 class Lane:
-    """One connection to the database with the opening function made in it."""
+    """One connection to the database with what its batches need made in it."""
 
-    def __init__(self, dsn: str, create_opening: str) -> None:
+    def __init__(self, dsn: str, create: str) -> None:
         """Prepare; connecting is for the first use."""
         self._dsn = dsn
-        self._create_opening = create_opening
+        self._create = create
         self._connection: asyncpg.Connection | None = None
         self._planned_at = 0.0
 
@@ -56,7 +56,7 @@ class Lane:
                 server_settings=_SERVER_SETTINGS,
             )
             try:
-                await connection.execute(self._create_opening)
+                await connection.execute(self._create)
             except BaseException:
                 # Nobody else knows of it, so nobody else would hang up.
                 connection.terminate()

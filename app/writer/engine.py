@@ -117,7 +117,7 @@ class Writer:
         """Start the lanes; each connects when it is first needed and again after a break."""
         self._open = True
         for number in range(self._limits.lanes):
-            lane = Lane(self._dsn, self._runner.opening.create)
+            lane = Lane(self._dsn, self._runner.create)
             self._tasks.append(asyncio.create_task(self._run(lane), name=f"writer-lane-{number}"))
 
     async def stop(self) -> None:

@@ -12,7 +12,7 @@ from app.writer.book import HEADS
 from app.writer.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import asyncpg
 
@@ -45,6 +45,7 @@ class Writing:
         }
         self._order = {key: number for number, key in enumerate(self._changes)}
         self._sql: dict[tuple[int, ...], str] = {}
+        self.create = " ".join(change.create for change in self._changes.values())
 
     async def write(
         self,
@@ -68,54 +69,54 @@ class Writing:
         sql = self._sql.get(signature)
         if sql is None:
             sql = self._sql[signature] = _writing_sql(parts)
-        arguments = [
-            column
-            for key, part in zip(keys, parts, strict=True)
-            for column in part.columns(changes[key])
-        ]
-        await connection.execute(sql, *arguments)
+        rows = (part.laid_out(changes[key]) for key, part in zip(keys, parts, strict=True))
+        await connection.execute(sql, *rows)
 
 
 class _Change:
-    """Rows of one table to insert or to update, in one statement."""
+    """Rows of one table to insert or to update, in one statement with one parameter.
+
+    The parameter is an array of rows of a type made for it. An array a column would be walked
+    and kept by Postgres column by column, which costs it and the driver twice as much.
+    """
 
     def __init__(self, table: Table[Any], *, update: bool) -> None:
-        """Prepare the statement's width and the way to lay rows out for it."""
+        """Prepare the type, the statement and the way to lay rows out for it."""
         self.table = table
         self.update = update
-        names = [column.name for column in columns_of(table.shape)]
+        self._columns = columns_of(table.shape)
+        self._pick: Callable[[Any], tuple[Any, ...]] | None = None
         if update:
-            names = ["merchant_no", *table.key, *table.mutable]
-        self.width = len(names)
-        self._pick = attrgetter(*names) if update else None
+            names = ("merchant_no", *table.key, *table.mutable)
+            by_name = {column.name: column for column in self._columns}
+            self._columns = tuple(by_name[name] for name in names)
+            self._pick = attrgetter(*names)
+        self._type = f"pg_temp.{'changed' if update else 'new'}_{table.shape.__name__}"
 
-    def sql(self, first_placeholder: int) -> str:
-        """Write the statement with its parameters numbered from here."""
-        placeholders = [f"${first_placeholder + number}" for number in range(self.width)]
+    @property
+    def create(self) -> str:
+        """Write the statement that makes the type in a session."""
+        columns = ", ".join(f"{column.name} {column.type}" for column in self._columns)
+        return f"CREATE TYPE {self._type} AS ({columns});"
+
+    def sql(self, placeholder: int) -> str:
+        """Write the statement with its parameter numbered so."""
+        source = f"unnest(CAST(${placeholder} AS {self._type}[])) AS new"
         table = self.table
         if not self.update:
-            return insert_sql(table.name, table.shape, placeholders)
+            return insert_sql(table.name, self._columns, source)
         return update_sql(
-            table.name,
-            table.shape,
-            placeholders,
-            key=("merchant_no", *table.key),
-            mutable=table.mutable,
+            table.name, self._columns, source, key=("merchant_no", *table.key)
         )
 
-    def columns(self, rows: Iterable[Any]) -> list[tuple[Any, ...]]:
-        """Lay the rows out as one tuple per column."""
-        return list(zip(*(map(self._pick, rows) if self._pick else rows), strict=True))
+    def laid_out(self, rows: list[Row]) -> list[Row]:
+        """Give the rows as the type has them."""
+        return rows if self._pick is None else [self._pick(row) for row in rows]
 
 
 def _writing_sql(changes: Sequence[_Change]) -> str:
     """Write the one statement that makes all these changes, parameters in their order."""
-    statements: list[str] = []
-    placeholder = 1
-    for change in changes:
-        statements.append(change.sql(placeholder))
-        placeholder += change.width
-    *first, last = statements
+    *first, last = [change.sql(number + 1) for number, change in enumerate(changes)]
     if not first:
         return last
     named = ", ".join(f"w{number} AS ({sql})" for number, sql in enumerate(first))

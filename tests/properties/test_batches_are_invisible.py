@@ -19,7 +19,7 @@ from app.charges.domain import Charge
 from app.charges.tables import ConsumerCode
 from app.dates import SHANGHAI, business_date
 from app.db.engine import Database
-from app.db.rows import insert_sql, transposed
+from app.db.rows import columns_of, insert_sql, transposed, unnested
 from app.errors import DomainError
 from app.evidence.verification import verify_in
 from app.money import Fen
@@ -154,8 +154,9 @@ class Theatre:
         return [_said(job.future) for job in jobs]
 
     async def _show(self, codes: Sequence[ConsumerCode]) -> None:
-        columns = [f"${number}" for number, _ in enumerate(ConsumerCode._fields, start=1)]
-        sql = insert_sql("consumer_code", ConsumerCode, columns)
+        columns = columns_of(ConsumerCode)
+        placeholders = [f"${number}" for number, _ in enumerate(columns, start=1)]
+        sql = insert_sql("consumer_code", columns, unnested(columns, placeholders))
         await self.connection.execute(sql, *transposed(ConsumerCode, codes))
 
     async def _rows(self, table: str) -> list[str]:
@@ -257,7 +258,7 @@ async def _build(cluster: Cluster, made: DatabaseUrls) -> Theatre:
         stage = await _set_up(Trader(db, writer=writer))
     await db.close()
     writer = Writer(made.database_url, replace(REGISTRY, plans=(*REGISTRY.plans, PAY_OUT)))
-    lane = Lane(made.database_url, writer._runner.opening.create)
+    lane = Lane(made.database_url, writer._runner.create)
     return Theatre(stage, writer._runner, writer._plans, await lane.connection())
 
 
