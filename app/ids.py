@@ -7,6 +7,7 @@ finds its book without a search. A UUIDv7 keeps 48 bits of time and 42 random bi
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -87,6 +88,7 @@ def to_text(prefix: Prefix, id_: UUID) -> str:
     return str(TypeID.from_uuid(id_, prefix))
 
 
+@lru_cache(maxsize=4096)  # a till sends its store's id with every use
 def parse(prefix: Prefix, text: str) -> UUID:
     """Read a TypeID with this prefix.
 

@@ -4,7 +4,6 @@ Log lines hold ids and integers. An unexpected error is logged by its type and i
 never by its message: drivers put rows and parameters into messages, and those are personal data.
 """
 
-import json
 import logging
 import sys
 import traceback
@@ -19,6 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from pydantic_core import to_json
 
 from app.db.engine import Database
 from app.writer.engine import BatchObserved
@@ -109,7 +109,7 @@ def _frames(error: BaseException) -> Sequence[str]:
 
 
 def _dump(event: object, **_options: object) -> str:
-    return json.dumps(event, ensure_ascii=False, default=str)
+    return to_json(event, fallback=str).decode()
 
 
 class CustodyTotal(NamedTuple):

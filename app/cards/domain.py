@@ -46,6 +46,7 @@ _FINISHED: Final = frozenset(
     {CardStatus.USED_UP, CardStatus.REFUNDED, CardStatus.RECALLED, CardStatus.REPLACED}
 )
 _IN_REFUND: Final = frozenset({CardStatus.REFUNDING, CardStatus.REFUNDED})
+_BY_USES: Final = frozenset({CardStatus.ACTIVE, CardStatus.USED_UP})
 _NOT_USABLE: Final = frozenset(
     {CardStatus.FROZEN, CardStatus.LOST, CardStatus.RECALLED, CardStatus.REPLACED}
 )
@@ -209,13 +210,16 @@ class Card(NamedTuple):
 
     def released_now(self) -> Fen:
         """Compute what the card's uses release; a function of them alone (DOMAIN §4)."""
+        return self._released(self.face_used_amount, self.sessions_used, self.last_visit_day)
+
+    def _released(self, face_used: int, sessions_used: int, last_visit_day: int) -> Fen:
         match self.kind:
             case CardKind.STORED_VALUE:
-                return share(self.paid_amount, self.face_used_amount, self.face_amount)
+                return share(self.paid_amount, face_used, self.face_amount)
             case CardKind.COUNT:
-                return share(self.paid_amount, self.sessions_used, self.sessions_total or 1)
+                return share(self.paid_amount, sessions_used, self.sessions_total or 1)
             case CardKind.PERIOD:
-                return share(self.paid_amount, self.last_visit_day, self.term_days or 1)
+                return share(self.paid_amount, last_visit_day, self.term_days or 1)
 
     def hold(self, draw: Draw) -> "Card":
         """Set aside what a pending charge will take."""
@@ -233,44 +237,59 @@ class Card(NamedTuple):
             pending_count=self.pending_count - 1,
         )
 
-    def use(self, draw: Draw) -> "Card":
-        """Count a confirmed use; the difference in `released_amount` is what it moves."""
-        used = self._replace(
-            face_used_amount=Fen(self.face_used_amount + (draw.face_amount or 0)),
-            sessions_used=self.sessions_used + (draw.sessions or 0),
-            last_visit_day=max(self.last_visit_day, draw.visit_day or 0),
+    def use(self, draw: Draw, *, code_day: date | None = None) -> "Card":
+        """Count a confirmed use; the difference in `released_amount` is what it moves.
+
+        Where a code confirms it, it counts against that day's limit for codes; a reversal does
+        not uncount it.
+        """
+        face_used = self.face_used_amount + (draw.face_amount or 0)
+        sessions_used = self.sessions_used + (draw.sessions or 0)
+        last_visit_day = max(self.last_visit_day, draw.visit_day or 0)
+        released = self._released(face_used, sessions_used, last_visit_day)
+        counted = self.code_day_amount
+        if code_day is not None:
+            taken = draw.face_amount or released - self.released_amount
+            counted = Fen(taken if self.code_day != code_day else counted + taken)
+        return self._replace(
+            face_used_amount=Fen(face_used),
+            sessions_used=sessions_used,
+            last_visit_day=last_visit_day,
             list_used_amount=Fen(self.list_used_amount + draw.list_value),
             list_price_missing=self.list_price_missing or draw.list_amount is None,
+            released_amount=released,
+            status=self._status_when(face_used, sessions_used),
+            code_day=code_day or self.code_day,
+            code_day_amount=counted,
         )
-        return used.settled()
 
     def unuse(self, draw: Draw, *, last_visit_day: int) -> "Card":
         """Take a use back. `last_visit_day` is t* of the visits that stay (period cards)."""
-        unused = self._replace(
-            face_used_amount=Fen(self.face_used_amount - (draw.face_amount or 0)),
-            sessions_used=self.sessions_used - (draw.sessions or 0),
-            last_visit_day=last_visit_day if self.kind == CardKind.PERIOD else 0,
+        face_used = self.face_used_amount - (draw.face_amount or 0)
+        sessions_used = self.sessions_used - (draw.sessions or 0)
+        last_visit_day = last_visit_day if self.kind == CardKind.PERIOD else 0
+        return self._replace(
+            face_used_amount=Fen(face_used),
+            sessions_used=sessions_used,
+            last_visit_day=last_visit_day,
             list_used_amount=Fen(self.list_used_amount - draw.list_value),
+            released_amount=self._released(face_used, sessions_used, last_visit_day),
+            status=self._status_when(face_used, sessions_used),
         )
-        return unused.settled()
 
-    def settled(self) -> "Card":
-        """Give the card with what its uses release, and used up or not, as they make it."""
-        released = self.released_now()
-        status = self.status
-        if status in (CardStatus.ACTIVE, CardStatus.USED_UP):
-            status = CardStatus.USED_UP if self._is_used_up() else CardStatus.ACTIVE
-        return self._replace(released_amount=released, status=status)
-
-    def _is_used_up(self) -> bool:
+    def _status_when(self, face_used: int, sessions_used: int) -> CardStatus:
+        """Say whether an active card is used up by its uses, or not any more."""
+        if self.status not in _BY_USES:
+            return self.status
         match self.kind:
             case CardKind.STORED_VALUE:
-                return self.face_used_amount == self.face_amount
+                is_used_up = face_used == self.face_amount
             case CardKind.COUNT:
-                return self.sessions_used == self.sessions_total
+                is_used_up = sessions_used == self.sessions_total
             case CardKind.PERIOD:
                 # Its holder may come again on the last day of the term.
-                return False
+                is_used_up = False
+        return CardStatus.USED_UP if is_used_up else CardStatus.ACTIVE
 
 
 def terms_hash(card: Card, *, contract_sha256: bytes, accepted_at: datetime) -> bytes:

@@ -18,6 +18,7 @@ def charge_answer(
     Consumers see by name whom they pay. `schemas.ChargeRead` is its shape in the contract.
     """
     merchant_id = to_text(Prefix.MERCHANT, merchant.merchant_id)
+    confirmed_at = _time(charge.confirmed_at)
     until = charge.balance_valid_until
     answer: dict[str, object] = {
         "id": to_text(Prefix.CHARGE, charge.charge_id),
@@ -40,7 +41,7 @@ def charge_answer(
             }
             for draw in charge.read_draws()
         ],
-        "confirmation": _confirmation(charge),
+        "confirmation": _confirmation(charge, confirmed_at),
         "expires_at": _time(charge.expires_at),
         "balance": {
             "card_face_amount": charge.balance_face_amount,
@@ -52,20 +53,20 @@ def charge_answer(
         "description": charge.description,
         "client_reference": charge.client_reference,
         "created_at": _time(charge.created_at),
-        "confirmed_at": _time(charge.confirmed_at),
+        "confirmed_at": confirmed_at,
     }
     if to_consumer:
         answer["merchant"] = {"id": merchant_id, "name": merchant.name}
     return answer
 
 
-def _confirmation(charge: Charge) -> Mapping[str, object] | None:
+def _confirmation(charge: Charge, at: str | None) -> Mapping[str, object] | None:
     if charge.confirmation_id is None:
         return None
     return {
         "id": to_text(Prefix.CONFIRMATION, charge.confirmation_id),
         "method": charge.confirmation_method,
-        "at": _time(charge.confirmed_at),
+        "at": at,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from app.cards.draws import oldest_payment_first, with_list_amounts
+from app.cards.draws import with_list_amounts
 from app.cards.errors import MerchantFrozen
 from app.cards.tables import CARDS, CARDS_OF_CONSUMER
 from app.charges.answer import charge_answer
@@ -28,11 +28,12 @@ from app.writer.book import ACCOUNT_BY_ID
 from app.writer.commands import Decision, Event, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from app.cards.domain import Card
+    from app.charges.domain import Balance
     from app.writer.book import Book
     from app.writer.tables import Need
 
@@ -67,14 +68,13 @@ def decide_confirm(command: ConfirmCharge, book: Book, at: datetime) -> Decision
         confirmation_id=command.confirmation_id,
         method=ConfirmationMethod.APP,
         draws=used.draws,
+        balance=_left(book, charge, used.cards, at),
         at=at,
     )
     entered = enter_uses(confirmed, used, book)
-    cards = {card.card_id: card for card in entered.cards}
-    confirmed = confirmed.with_balance(balance_after(charge, _fitting(book, charge, at), cards))
     return Decision(
         confirmed,
-        rows=(*cards.values(), *entered.lines, confirmed),
+        rows=(*entered.cards, *entered.lines, confirmed),
         entries=entered.entries,
         events=(Event("charge.confirmed", charge.charge_id),),
         subject_id=charge.charge_id,
@@ -141,13 +141,15 @@ def _cards_of(book: Book, charge: Charge) -> list[Card]:
     return [card for card in cards if card is not None]
 
 
-def _fitting(book: Book, charge: Charge, at: datetime) -> list[Card]:
+def _left(book: Book, charge: Charge, changed: Iterable[Card], at: datetime) -> Balance:
+    """Add up what is left on the cards that the charge might have drawn on."""
     today = business_date(at)
-    return oldest_payment_first(
+    fitting = [
         card
         for card in all_by_the_clock(book, book.group(CARDS_OF_CONSUMER, charge.consumer), at)
         if card.fits(charge.kind, charge.product_id, today)
-    )
+    ]
+    return balance_after(charge.kind, fitting, {card.card_id: card for card in changed})
 
 
 def _ended(book: Book, charge: Charge, status: ChargeStatus, at: datetime) -> Decision[Charge]:
@@ -159,9 +161,8 @@ def _ended(book: Book, charge: Charge, status: ChargeStatus, at: datetime) -> De
         card.unhold(draw)
         for card, draw in zip(_cards_of(book, charge), charge.read_draws(), strict=True)
     ]
-    by_id = {card.card_id: card for card in freed}
     ended = charge._replace(status=status, ended_at=at)
-    ended = ended.with_balance(balance_after(charge, _fitting(book, charge, at), by_id))
+    ended = ended.with_balance(_left(book, charge, freed, at))
     return Decision(
         ended,
         rows=(*freed, ended),

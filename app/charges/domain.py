@@ -11,13 +11,14 @@ Without the consumer's confirmation no money moves: a code shown is one, a tap i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from app.cards.domain import Card, CardKind, Draw
 from app.db.rows import Json, json_text
@@ -150,6 +151,7 @@ class Charge(NamedTuple):
         confirmation_id: UUID,
         method: ConfirmationMethod,
         draws: Sequence[Draw],
+        balance: Balance,
         at: datetime,
     ) -> Charge:
         """Give the charge with the consumer's confirmation, bound to all that was confirmed."""
@@ -160,6 +162,9 @@ class Charge(NamedTuple):
             confirmation_id=confirmation_id,
             confirmation_method=method,
             confirmed_at=at,
+            balance_face_amount=balance.card_face_amount,
+            balance_sessions=balance.sessions_left,
+            balance_valid_until=balance.valid_until,
         )
         return charge._replace(confirmation_hash=confirmation_hash(charge, draws))
 
@@ -226,6 +231,9 @@ def reversal_deadline(confirmed_at: datetime, reversal_days: int) -> datetime:
     return confirmed_at + timedelta(days=reversal_days)
 
 
+NO_DRAWS: Final = Json("[]")
+
+
 def write_draws(draws: Sequence[Draw]) -> Json:
     """Write draws as the charge keeps them."""
     return json_text(
@@ -245,7 +253,7 @@ def write_draws(draws: Sequence[Draw]) -> Json:
 
 def read_draws(text: Json) -> list[Draw]:
     """Read draws as the charge keeps them."""
-    rows = cast("list[dict[str, int | str | None]]", json.loads(text))
+    rows = cast("list[dict[str, int | str | None]]", from_json(text))
     return [Draw(UUID(str(row["card_id"])), *_amounts(row)) for row in rows]
 
 

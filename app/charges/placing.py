@@ -17,19 +17,23 @@ from app.cards.tables import (
     STORES,
 )
 from app.charges.commands import PlaceCharge
-from app.charges.domain import Charge, ChargeStatus, ConfirmationMethod, facts_of, write_draws
+from app.charges.domain import (
+    NO_DRAWS,
+    Charge,
+    ChargeStatus,
+    ConfirmationMethod,
+    facts_of,
+    write_draws,
+)
 from app.charges.drawing import draw_on_cards
 from app.charges.errors import ClientReferenceUsed, CodeLimitExceeded, TooManyPending
 from app.charges.tables import (
-    ACCOUNTS_OF_CODE,
-    CARDS_OF_CODE,
     CHARGE_BY_CODE,
     CHARGE_BY_REFERENCE,
     CHARGES_BY_REFERENCE,
     CODE_BY_HASH,
     CODES,
     PENDING_OF,
-    PENDING_OF_CODE,
     PENDING_WITH_CARD,
 )
 from app.charges.using import CHARGING, balance_after, count_uses, enter_uses, serve_waiting
@@ -37,16 +41,14 @@ from app.dates import business_date
 from app.errors import NotFound
 from app.holds.standing import needs_of_held
 from app.ledger.chart import AccountType, account_id
-from app.money import Fen
 from app.writer.book import ACCOUNT_BY_ID
 from app.writer.commands import Decision, Event, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
-    from uuid import UUID
 
-    from app.cards.domain import Card, Draw
+    from app.cards.domain import Card
     from app.charges.drawing import Drawn
     from app.charges.using import Used
     from app.writer.book import Book
@@ -75,12 +77,13 @@ def decide_place(command: PlaceCharge, book: Book, at: datetime) -> Decision[Cha
     if book.head.status not in CHARGING:
         raise MerchantFrozen
     drawn = draw_on_cards(command, book, at)
-    used = count_uses(drawn.cards, drawn.draws)
-    taken = _taken(command, used)
+    today = business_date(at)
     code = drawn.holder.code
+    used = count_uses(drawn.cards, drawn.draws, code_day=None if code is None else today)
+    taken = _taken(command, used)
     if code is not None and code.max_amount is not None and taken > code.max_amount:
         raise CodeLimitExceeded(code.max_amount)
-    if code is None or _needs_app(command, drawn.every, taken, business_date(at)):
+    if code is None or _needs_app(command, drawn.every, taken, today):
         return _wait(command, drawn, at)
     return _confirm(command, drawn, used, book, at)
 
@@ -107,7 +110,10 @@ def _wait(command: PlaceCharge, drawn: Drawn, at: datetime) -> Decision[Charge]:
     if any(card.pending_count > pending_max for card in held.values()):
         raise TooManyPending(pending_max)
     charge = _charge(command, drawn, at)
-    waiting = charge.with_balance(balance_after(charge, drawn.cards, held))
+    waiting = charge._replace(
+        draws=write_draws(drawn.draws),
+        expires_at=at + timedelta(seconds=command.limits.pending_lifetime_seconds),
+    ).with_balance(balance_after(charge.kind, drawn.cards, held))
     cards = {**drawn.freed, **held}
     return Decision(
         waiting,
@@ -122,20 +128,19 @@ def _confirm(
     command: PlaceCharge, drawn: Drawn, used: Used, book: Book, at: datetime
 ) -> Decision[Charge]:
     """Let the charge take effect: the code that was shown is the consumer's confirmation."""
-    charge = _charge(command, drawn, at)._replace(expires_at=None)
-    charge = charge.confirmed(
+    by_id = {card.card_id: card for card in used.cards}
+    charge = _charge(command, drawn, at).confirmed(
         confirmation_id=command.confirmation_id,
         method=ConfirmationMethod.CONSUMER_CODE,
         draws=used.draws,
+        balance=balance_after(command.use.kind, drawn.cards, by_id),
         at=at,
     )
     entered = enter_uses(charge, used, book)
-    counted = _counted(command, entered.cards, used.draws, business_date(at))
-    charge = charge.with_balance(balance_after(charge, drawn.cards, counted))
-    cards = {**drawn.freed, **counted}
+    freed = (card for card in drawn.freed.values() if card.card_id not in by_id)
     return Decision(
         charge,
-        rows=(*drawn.ended, *cards.values(), *entered.lines, charge),
+        rows=(*drawn.ended, *freed, *entered.cards, *entered.lines, charge),
         entries=entered.entries,
         events=(*_expired(drawn), Event("charge.confirmed", charge.charge_id)),
         subject_id=charge.charge_id,
@@ -148,28 +153,9 @@ def _expired(drawn: Drawn) -> list[Event]:
     return [Event("charge.expired", other.charge_id) for other in drawn.ended]
 
 
-def _counted(
-    command: PlaceCharge, cards: Sequence[Card], draws: Sequence[Draw], today: date
-) -> dict[UUID, Card]:
-    """Count the use against the day's limit for codes; a reversal does not uncount it."""
-    counted: dict[UUID, Card] = {}
-    for card, draw in zip(cards, draws, strict=True):
-        taken = draw.face_amount if command.use.amount is not None else draw.release_amount
-        so_far = card.code_day_amount if card.code_day == today else 0
-        counted[card.card_id] = card._replace(
-            code_day=today, code_day_amount=Fen(so_far + (taken or 0))
-        )
-    return counted
-
-
-def _charge(
-    command: PlaceCharge,
-    drawn: Drawn,
-    at: datetime,
-) -> Charge:
+def _charge(command: PlaceCharge, drawn: Drawn, at: datetime) -> Charge:
+    """Give the charge as it was asked for; what it takes, and until when it waits, comes on it."""
     use = command.use
-    draws = drawn.draws
-    by_id = {card.card_id: card for card in drawn.cards}
     is_value = use.kind is CardKind.STORED_VALUE
     return Charge(
         merchant_no=command.merchant_no,
@@ -177,14 +163,14 @@ def _charge(
         status=ChargeStatus.PENDING_CONFIRMATION,
         kind=use.kind,
         store_id=command.store_id,
-        product_id=command.product_id if is_value else by_id[draws[0].card_id].product_id,
+        product_id=command.product_id if is_value else drawn.cards[0].product_id,
         consumer=drawn.holder.consumer,
         amount=use.amount,
         sessions=use.sessions,
         visit=True if use.visit else None,
         list_amount=command.list_amount,
         release_amount=None,
-        draws=write_draws(draws),
+        draws=NO_DRAWS,
         code_hash=command.code_hash,
         confirmation_id=None,
         confirmation_method=None,
@@ -201,7 +187,7 @@ def _charge(
         description=command.description,
         text_salt=command.text_salt,
         client_reference=command.client_reference,
-        expires_at=at + timedelta(seconds=command.limits.pending_lifetime_seconds),
+        expires_at=None,
         created_at=at,
         ended_at=None,
     )
@@ -216,13 +202,7 @@ def _needs(command: PlaceCharge) -> list[Need]:
         needs.append(CHARGE_BY_REFERENCE(command.client_reference))
     if command.code_hash is not None:
         code = command.code_hash
-        needs += [
-            CODE_BY_HASH(code),
-            CHARGE_BY_CODE(code),
-            CARDS_OF_CODE(code),
-            ACCOUNTS_OF_CODE(code),
-            PENDING_OF_CODE(code),
-        ]
+        needs += [CODE_BY_HASH(code), CHARGE_BY_CODE(code)]
     else:
         card = command.card_id
         needs += [CARDS_WITH(card), ACCOUNTS_OF_CARDS_WITH(card), PENDING_WITH_CARD(card)]

@@ -69,9 +69,18 @@ _CODE: Final = (
     "JOIN consumer_code ON consumer_code.merchant_no = need.merchant_no"
     " AND consumer_code.code_hash = need.v1"
 )
-_CARDS_OF_CODE: Final = (
-    f"{_CODE} JOIN card ON card.merchant_no = need.merchant_no"
-    " AND card.consumer = consumer_code.consumer " + cards_that_matter("consumer_code.card_id")
+# What waits is looked for only where a card holds something for it.
+_WAITING_ON_CARD: Final = (
+    " LEFT JOIN LATERAL (SELECT charge AS charge FROM charge WHERE card.pending_count > 0"
+    " AND charge.merchant_no = card.merchant_no AND charge.consumer = card.consumer"
+    " AND charge.status = 'pending_confirmation' OFFSET 0) AS waiting ON true"
+)
+# Outer joins: a code of somebody without a card is a code.
+_BY_CODE: Final = (
+    f"{_CODE} LEFT JOIN card ON card.merchant_no = need.merchant_no"
+    f" AND card.consumer = consumer_code.consumer {cards_that_matter('consumer_code.card_id')}"
+    " LEFT JOIN account ON account.merchant_no = card.merchant_no"
+    f" AND account.account_id = card.card_id{_WAITING_ON_CARD}"
 )
 # The cards of a charge's draws, whoever holds them by now, and the others that its consumer can
 # use.
@@ -101,11 +110,14 @@ WAITING: Final = (
 )
 _CARDS_WAITING: Final = WAITING + _CARDS_OF.format(charge="waiting")
 
-CODE_BY_HASH: Final = Lookup("code_by_hash", CODES, ("bytea",), _CODE)
-CARDS_OF_CODE: Final = Lookup("cards_of_code", CARDS, ("bytea",), _CARDS_OF_CODE)
-ACCOUNTS_OF_CODE: Final = Lookup(
-    "accounts_of_code", ACCOUNTS, ("bytea",), _CARDS_OF_CODE + _ACCOUNT_OF_CARD
+CODE_BY_HASH: Final = Lookup(
+    "code_by_hash",
+    CODES,
+    ("bytea",),
+    _BY_CODE,
+    beside={"card": CARDS, "account": ACCOUNTS, "waiting.charge": CHARGES},
 )
+"""The code, with the cards of who showed it, their accounts, and what waits on them."""
 CHARGE_BY_ID: Final = Lookup(
     "charge_by_id",
     CHARGES,
@@ -123,13 +135,6 @@ CHARGE_BY_REFERENCE: Final = Lookup(
     CHARGES,
     ("text",),
     "JOIN charge ON charge.merchant_no = need.merchant_no AND charge.client_reference = need.v1",
-)
-PENDING_OF_CODE: Final = Lookup(
-    "pending_of_code",
-    CHARGES,
-    ("bytea",),
-    f"{_CODE} JOIN charge ON charge.merchant_no = need.merchant_no"
-    " AND charge.consumer = consumer_code.consumer AND charge.status = 'pending_confirmation'",
 )
 PENDING_WITH_CARD: Final = Lookup(
     "pending_with_card",
@@ -183,12 +188,9 @@ INDEXES: Final[tuple[Index[Any], ...]] = (
 )
 LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
     CODE_BY_HASH,
-    CARDS_OF_CODE,
-    ACCOUNTS_OF_CODE,
     CHARGE_BY_ID,
     CHARGE_BY_CODE,
     CHARGE_BY_REFERENCE,
-    PENDING_OF_CODE,
     PENDING_WITH_CARD,
     PENDING_OF,
     CARDS_OF_CHARGE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from app.cards.domain import CardStatus
+from app.cards.domain import CardKind, CardStatus
 from app.cards.statement import CardEntryKind, Line, enter
 from app.cards.tables import CARDS
 from app.charges.commands import ServeReversals
@@ -16,7 +16,7 @@ from app.money import Fen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from app.cards.domain import Card, Draw
@@ -44,14 +44,19 @@ class Entered:
     entries: Sequence[Entry]
 
 
-def count_uses(cards: Iterable[Card], draws: Iterable[Draw]) -> Used:
-    """Count draws on their cards, and say what each releases."""
+def count_uses(
+    cards: Iterable[Card], draws: Iterable[Draw], *, code_day: date | None = None
+) -> Used:
+    """Count draws on their cards, and say what each releases.
+
+    `code_day`: on which day's limit it counts, where a code confirms it.
+    """
     by_id = {card.card_id: card for card in cards}
     after: list[Card] = []
     released: list[Draw] = []
     for draw in draws:
         before = by_id[draw.card_id]
-        card = before.use(draw)
+        card = before.use(draw, code_day=code_day)
         release = Fen(card.released_amount - before.released_amount)
         after.append(card)
         released.append(draw._replace(release_amount=release))
@@ -87,10 +92,10 @@ def enter_uses(charge: Charge, used: Used, book: Book) -> Entered:
     return Entered(cards, lines, entries)
 
 
-def balance_after(charge: Charge, cards: Sequence[Card], changed: Mapping[UUID, Card]) -> Balance:
-    """Add up what is left over the cards that the charge might have drawn on."""
+def balance_after(kind: CardKind, cards: Sequence[Card], changed: Mapping[UUID, Card]) -> Balance:
+    """Add up what is left over the cards that a charge of this kind might have drawn on."""
     after = (changed.get(card.card_id, card) for card in cards)
-    return balance_of(charge.kind, [card for card in after if card.status == CardStatus.ACTIVE])
+    return balance_of(kind, [card for card in after if card.status == CardStatus.ACTIVE])
 
 
 def serve_waiting(book: Book) -> ServeReversals | None:

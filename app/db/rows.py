@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from json import JSONEncoder
 from types import NoneType, UnionType
 from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
+from pydantic_core import to_json
+
 Json = NewType("Json", str)
 """The text of a jsonb column."""
 
-_encode: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
-
 
 def json_text(value: object) -> Json:
-    """Write a jsonb column's text. `json.dumps` would build its encoder for every row."""
-    return Json(_encode(value))
+    """Write a jsonb column's text."""
+    return Json(to_json(value, fallback=str).decode())
 
 
 Row = tuple[Any, ...]

@@ -9,9 +9,8 @@ enters as `content_hash`, the SHA-256 of such a text; personal and free text ent
 a salted commitment, so that it can be erased and the chain stays whole (DOMAIN §7).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final
@@ -40,7 +39,7 @@ def microseconds(at: datetime) -> int:
 
 def content_hash(fields: Iterable[Content]) -> bytes:
     """Hash what lies behind an entry."""
-    return sha256("|".join([_writer_of(type(field))(field) for field in fields]).encode()).digest()
+    return sha256("|".join([_WRITE[type(field)](field) for field in fields]).encode()).digest()
 
 
 def commitment(salt: bytes, text: str) -> bytes:
@@ -77,19 +76,23 @@ def text_of_fact(row: Fact) -> str:
     )
 
 
-@cache
-def _writer_of(kind: type) -> Callable[[Any], str]:
-    """Find how a field of this type is written: as the nearest of its bases below."""
-    return next(_WRITERS[base] for base in kind.__mro__ if base in _WRITERS)
+class _Writers(dict[type, Callable[[Any], str]]):
+    """How a field of a type is written; a type that is not named, as the nearest of its bases."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], str]:
+        self[kind] = next(self[base] for base in kind.__mro__ if base in self)
+        return self[kind]
 
 
-_WRITERS: Final[Mapping[type, Callable[[Any], str]]] = {
-    str: str.__str__,
-    bool: lambda flag: str(int(flag)),
-    int: str,
-    type(None): lambda _: "",
-    bytes: bytes.hex,
-    UUID: attrgetter("hex"),
-    datetime: lambda at: str(microseconds(at)),
-    date: date.isoformat,
-}
+_WRITE: Final = _Writers(
+    {
+        str: str.__str__,
+        bool: lambda flag: str(int(flag)),
+        int: str,
+        type(None): lambda _: "",
+        bytes: bytes.hex,
+        UUID: attrgetter("hex"),
+        datetime: lambda at: str(microseconds(at)),
+        date: date.isoformat,
+    }
+)

@@ -1,8 +1,8 @@
 """Append entries to a book: pure, and the only place where balances and hashes are made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from app.ledger import chain
@@ -11,8 +11,7 @@ from app.ledger.rows import Account, BookHead, Fact, Transfer
 from app.money import Fen
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(NamedTuple):
     """What a transfer moves: debit the one account, credit the other."""
 
     debit: UUID
@@ -20,8 +19,7 @@ class Movement:
     amount: Fen
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry to append: a transfer where it moves something, else a fact."""
 
     kind: str
@@ -33,8 +31,7 @@ class Entry:
     """When it happened, where that is not when it was recorded (a bank's value date)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """A book after entries were appended, and the rows that say so."""
 
     head: BookHead

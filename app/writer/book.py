@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from app.db.rows import Row
@@ -47,6 +48,9 @@ ENGINE_TABLES: Final[tuple[Table[Any], ...]] = (ACCOUNTS, TRANSFERS, FACTS, STOR
 ENGINE_LOOKUPS: Final[tuple[Lookup[Any], ...]] = (REQUEST_BY_ID, ACCOUNT_BY_ID)
 
 
+_RowsByTable = defaultdict["Table[Any]", dict[Any, Row]]
+
+
 class Schema:
     """The tables and indexes that decisions use, found by the type of a row."""
 
@@ -70,10 +74,10 @@ class Book:
         """Start from the head as it was locked."""
         self.head = head
         self._schema = schema
-        self._rows: dict[Table[Any], dict[Any, Row]] = {}
+        self._rows: _RowsByTable = defaultdict(dict)
         self._groups: dict[Index[Any], dict[Any, dict[Any, Row]]] = {}
-        self.inserted: dict[Table[Any], dict[Any, Row]] = {}
-        self.updated: dict[Table[Any], dict[Any, Row]] = {}
+        self.inserted: _RowsByTable = defaultdict(dict)
+        self.updated: _RowsByTable = defaultdict(dict)
 
     # What decisions read.
 
@@ -89,7 +93,7 @@ class Book:
 
     def find(self, table: Table[RowT], key: object) -> RowT | None:
         """Find a row by its key beside merchant_no, among what the command asked for."""
-        return cast("RowT | None", self._rows.get(table, {}).get(key))
+        return cast("RowT | None", self._rows[table].get(key))
 
     def group(self, index: Index[RowT], value: object) -> list[RowT]:
         """Find all loaded rows with this value of an index."""
@@ -97,7 +101,7 @@ class Book:
 
     def is_new(self, table: Table[Any], key: object) -> bool:
         """Say whether a row is of this batch, so that no query finds what belongs to it."""
-        return key in self.inserted.get(table, {})
+        return key in self.inserted[table]
 
     def own(self, kind: AccountType) -> UUID:
         """Name one of the merchant's own accounts."""
@@ -112,12 +116,12 @@ class Book:
     def load(self, table: Table[Any], row: Row) -> None:
         """Take in a row as it lies in the database."""
         key = table.key_of(row)
-        self._set(table, key, row, self._rows.get(table, {}).get(key))
+        self._set(table, key, row, self._rows[table].get(key))
 
     def load_missing(self, table: Table[Any], row: Row) -> None:
         """Take in a row unless the batch knows it already, perhaps in a later state."""
         key = table.key_of(row)
-        if key not in self._rows.get(table, {}):
+        if key not in self._rows[table]:
             self._set(table, key, row, None)
 
     def apply(self, decision: Decision[Any], at: datetime) -> None:
@@ -129,35 +133,41 @@ class Book:
         if not decision.rows and not decision.entries:
             # It leaves the head's time alone too, with others in a batch as by itself.
             return
-        opened = {row.account_id: row for row in decision.rows if isinstance(row, Account)}
-        head = next((row for row in decision.rows if isinstance(row, BookHead)), self.head)
-        known = cast("Mapping[UUID, Account]", self._rows.get(ACCOUNTS, {}))
+        head = self.head
+        opened: dict[UUID, Account] = {}
+        rows: list[Row] = []
+        for row in decision.rows:
+            kind = type(row)
+            if kind is BookHead:
+                head = cast("BookHead", row)
+            else:
+                rows.append(row)
+                if kind is Account:
+                    account = cast("Account", row)
+                    opened[account.account_id] = account
+        known = cast("Mapping[UUID, Account]", self._rows[ACCOUNTS])
         appended = append(head, {**known, **opened} if opened else known, decision.entries, at)
         self.head = appended.head
-        for row in decision.rows:
-            if not isinstance(row, BookHead):
-                self._put(row)
-        for rows in (appended.accounts.values(), appended.transfers, appended.facts):
-            self.put_all(rows)
+        self.put_all(rows)
+        self.put_all(appended.accounts.values())
+        self.put_all(appended.transfers)
+        self.put_all(appended.facts)
 
     def put_all(self, rows: Iterable[Row]) -> None:
         """Take in rows that the batch writes."""
         for row in rows:
-            self._put(row)
-
-    def _put(self, row: Row) -> None:
-        table = self._schema.table_of[type(row)]
-        key = table.key_of(row)
-        before = self._rows.setdefault(table, {}).get(key)
-        inserted = self.inserted.setdefault(table, {})
-        if before is None or key in inserted:
-            inserted[key] = row
-        else:
-            self.updated.setdefault(table, {})[key] = row
-        self._set(table, key, row, before)
+            table = self._schema.table_of[type(row)]
+            key = table.key_of(row)
+            before = self._rows[table].get(key)
+            inserted = self.inserted[table]
+            if before is None or key in inserted:
+                inserted[key] = row
+            else:
+                self.updated[table][key] = row
+            self._set(table, key, row, before)
 
     def _set(self, table: Table[Any], key: object, row: Row, before: Row | None) -> None:
-        self._rows.setdefault(table, {})[key] = row
+        self._rows[table][key] = row
         for index in self._schema.indexes_of[table]:
             value = index.value_of(row)
             was = None if before is None else index.value_of(before)

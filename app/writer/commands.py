@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from app.db.rows import Row
 
@@ -37,8 +37,7 @@ class Command(Protocol):
 CommandT = TypeVar("CommandT", bound=Command)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What has happened, for those who follow: `noun.past_participle` and what it is about."""
 
     name: str

@@ -85,7 +85,7 @@ class Writer:
         self._limits = limits or WriterLimits()
         self._schema = Schema(registry.tables, registry.indexes)
         all_lookups = (*ENGINE_LOOKUPS, *registry.lookups)
-        unknown = {lookup.table.name for lookup in all_lookups} - {
+        unknown = {table.name for lookup in all_lookups for table in lookup.tables.values()} - {
             table.name for table in self._schema.tables
         }
         if unknown:

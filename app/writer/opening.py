@@ -38,29 +38,15 @@ class Opening:
     def __init__(self, lookups: Sequence[Lookup[Any]]) -> None:
         """Write the function for these lookups."""
         self.lookups = tuple(lookups)
-        self._readers = [_reader(lookup.table) for lookup in self.lookups]
+        self._loaded = [
+            (table, _reader(table)) for lookup in self.lookups for table in lookup.tables.values()
+        ]
         self._read_head = _reader(HEADS)
+        reads = [_Read.of(number, lookup) for number, lookup in enumerate(self.lookups)]
         parameters = ["p_nos integer[]", "p_wait boolean"]
+        parameters += [parameter for read in reads for parameter in read.parameters]
         results = ["OUT o_at timestamptz", "OUT o_heads book[]"]
-        reads: list[str] = []
-        for number, lookup in enumerate(self.lookups):
-            arguments = [f"p_{number}_{n}" for n in range(len(lookup.parameters) + 1)]
-            types = ("integer", *lookup.parameters)
-            parameters += [f"{name} {kind}[]" for name, kind in zip(arguments, types, strict=True)]
-            results.append(f"OUT o_{number} {lookup.table.name}[]")
-            names = ["merchant_no", *(f"v{n}" for n in range(1, len(types)))]
-            # Most batches need a few of the lookups: an empty one costs a test, not a query.
-            reads.append(
-                f"IF cardinality({arguments[0]}) > 0 THEN"  # noqa: S608  # our own names
-                f" SELECT array_agg(needed) INTO o_{number}"
-                f" FROM unnest({', '.join(arguments)}) AS need ({', '.join(names)})"
-                # Need by need: OFFSET 0 keeps the planner from turning the join around, which
-                # over tables that were empty when it planned means to read whole indexes.
-                f" CROSS JOIN LATERAL (SELECT {lookup.table.name} AS needed"
-                f" FROM (VALUES (1)) AS one {lookup.join} OFFSET 0) AS by_need"
-                " WHERE need.merchant_no = ANY (v_locked);"
-                " END IF;"
-            )
+        results += [result for read in reads for result in read.results]
         self.create = f"""
             CREATE FUNCTION pg_temp.open_batch({", ".join([*parameters, *results])})
             LANGUAGE plpgsql VOLATILE AS $$
@@ -78,7 +64,7 @@ class Opening:
                 -- After the locks, so that time runs forward within each book.
                 o_at := anxin_now();
                 SELECT array_agg(head.merchant_no) INTO v_locked FROM unnest(o_heads) AS head;
-                {" ".join(reads)}
+                {" ".join(read.sql for read in reads)}
             END $$
         """  # noqa: S608  # put together from our own names
         placeholders = ", ".join(f"${number + 1}" for number in range(len(parameters)))
@@ -102,8 +88,8 @@ class Opening:
             at,
             [self._read_head(head) for head in heads or ()],
             [
-                (lookup.table, [read(row) for row in rows])
-                for lookup, read, rows in zip(self.lookups, self._readers, loaded, strict=True)
+                (table, [read(row) for row in rows if row is not None])
+                for (table, read), rows in zip(self._loaded, loaded, strict=True)
                 if rows
             ],
         )
@@ -119,6 +105,37 @@ class Opening:
             for column, value in zip(target[1:], need.values, strict=True):
                 column.append(value)
         return [column for lookup in self.lookups for column in columns[lookup]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """How the function reads what one lookup finds: its parameters, results and statement."""
+
+    parameters: Sequence[str]
+    results: Sequence[str]
+    sql: str
+
+    @staticmethod
+    def of(number: int, lookup: Lookup[Any]) -> _Read:
+        """Write it; the lookup's number is in all names."""
+        types = ("integer", *lookup.parameters)
+        arguments = [f"p_{number}_{n}" for n in range(len(types))]
+        names = ["merchant_no", *(f"v{n}" for n in range(1, len(types)))]
+        found = {f"{number}_{n}": row for n, row in enumerate(lookup.tables)}
+        results = ", ".join(f"o_{name}" for name in found)
+        arrays = ", ".join(f"array_agg(r_{name})" for name in found)
+        rows = ", ".join(f"{row} AS r_{name}" for name, row in found.items())
+        return _Read(
+            [f"{name} {kind}[]" for name, kind in zip(arguments, types, strict=True)],
+            [f"OUT o_{name} {lookup.tables[row].name}[]" for name, row in found.items()],
+            # Most batches need a few of the lookups: an empty one costs a test, not a query.
+            f"IF cardinality({arguments[0]}) > 0 THEN SELECT {arrays} INTO {results}"  # noqa: S608  # our own names
+            f" FROM unnest({', '.join(arguments)}) AS need ({', '.join(names)})"
+            # Need by need: OFFSET 0 keeps the planner from turning the join around, which
+            # over tables that were empty when it planned means to read whole indexes.
+            f" CROSS JOIN LATERAL (SELECT {rows} FROM (VALUES (1)) AS one {lookup.join} OFFSET 0)"
+            " AS by_need WHERE need.merchant_no = ANY (v_locked); END IF;",
+        )
 
 
 def _reader(table: Table[Any]) -> Callable[[Mapping[str, Any]], Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.db.rows import Row
 
@@ -53,21 +53,28 @@ class Lookup(Generic[RowT]):
     """Which rows of a table to load for a command.
 
     `join` is SQL that joins the table to `need (merchant_no, v1, v2, …)`, whose columns after
-    the merchant's number have the given Postgres types.
+    the merchant's number have the given Postgres types. What the same join finds of other tables
+    may be loaded with it: `beside` names those rows as SQL; what an outer join leaves empty is
+    no row.
     """
 
     name: str
     table: Table[RowT]
     parameters: tuple[str, ...]
     join: str
+    beside: Mapping[str, Table[Any]] = field(default_factory=dict[str, Table[Any]])
+
+    @property
+    def tables(self) -> Mapping[str, Table[Any]]:
+        """Whose rows it loads, by the SQL that names them."""
+        return {self.table.name: self.table, **self.beside}
 
     def __call__(self, *values: object) -> Need:
         """Ask for the rows that these values find."""
         return Need(self, values)
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """A lookup with its values, for one command."""
 
     lookup: Lookup[Any]

@@ -105,9 +105,7 @@ class _Change:
         table = self.table
         if not self.update:
             return insert_sql(table.name, self._columns, source)
-        return update_sql(
-            table.name, self._columns, source, key=("merchant_no", *table.key)
-        )
+        return update_sql(table.name, self._columns, source, key=("merchant_no", *table.key))
 
     def laid_out(self, rows: list[Row]) -> list[Row]:
         """Give the rows as the type has them."""

@@ -21,12 +21,9 @@ ACCOUNTS = {
 IDS = st.sampled_from(sorted(ACCOUNTS))
 ENTRIES = st.lists(
     st.one_of(
-        st.builds(Entry, st.just("fact"), st.just(UUID(int=1))),
-        st.builds(
-            Entry,
-            st.just("moved"),
-            st.just(UUID(int=1)),
-            st.builds(Movement, IDS, IDS, st.integers(1, 9).map(Fen)),
+        st.just(Entry("fact", UUID(int=1))),
+        st.builds(Movement, IDS, IDS, st.integers(1, 9).map(Fen)).map(
+            lambda movement: Entry("moved", UUID(int=1), movement)
         ),
     ),
     max_size=12,
