@@ -6,8 +6,8 @@ finds its book without a search. A UUIDv7 keeps 48 bits of time and 42 random bi
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 

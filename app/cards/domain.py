@@ -277,6 +277,13 @@ class Card(NamedTuple):
             status=self._status_when(face_used, sessions_used),
         )
 
+    def settled(self) -> "Card":
+        """Give the card with what its uses release, and used up or not, as they make it."""
+        return self._replace(
+            released_amount=self.released_now(),
+            status=self._status_when(self.face_used_amount, self.sessions_used),
+        )
+
     def _status_when(self, face_used: int, sessions_used: int) -> CardStatus:
         """Say whether an active card is used up by its uses, or not any more."""
         if self.status not in _BY_USES:
