@@ -201,6 +201,7 @@ CREATE TABLE public.card_product (
     contract_sha256 bytea NOT NULL,
     on_sale boolean DEFAULT true NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    ceiling_exempted_at timestamp with time zone,
     CONSTRAINT card_product_bonus_amount_check CHECK ((bonus_amount >= 0)),
     CONSTRAINT card_product_contract_sha256_check CHECK ((octet_length(contract_sha256) = 32)),
     CONSTRAINT card_product_gift_sessions_check CHECK ((gift_sessions >= 0)),
@@ -209,6 +210,7 @@ CREATE TABLE public.card_product (
     CONSTRAINT card_product_price_amount_check CHECK ((price_amount > 0)),
     CONSTRAINT card_product_sessions_check CHECK ((sessions > 0)),
     CONSTRAINT card_product_term_days_check CHECK ((term_days > 0)),
+    CONSTRAINT product_exempted_says_why CHECK (((ceiling_exempted_at IS NULL) OR (ceiling_exemption IS NOT NULL))),
     CONSTRAINT product_has_what_its_kind_needs CHECK ((((kind = 'count'::text) = (sessions IS NOT NULL)) AND ((kind = 'count'::text) OR (gift_sessions IS NULL)) AND ((kind <> 'period'::text) OR (term_days IS NOT NULL)) AND ((kind = 'stored_value'::text) OR (bonus_amount = 0))))
 );
 
@@ -441,6 +443,8 @@ CREATE TABLE public.closure (
     refunded_amount bigint DEFAULT 0 NOT NULL,
     run_microseconds bigint DEFAULT 0 NOT NULL,
     shortfall_amount bigint DEFAULT 0 NOT NULL,
+    adjusting boolean DEFAULT false NOT NULL,
+    seen_seq bigint DEFAULT 0 NOT NULL,
     CONSTRAINT closure_card_count_check CHECK ((card_count >= 0)),
     CONSTRAINT closure_finished_has_an_end CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['closed'::text, 'closed_with_shortfall'::text, 'cancelled'::text])))),
     CONSTRAINT closure_kind_is_known CHECK ((kind = ANY (ARRAY['notice'::text, 'immediate'::text, 'absconded'::text]))),
@@ -783,7 +787,7 @@ CREATE TABLE public.refund (
     CONSTRAINT refund_supplement_is_positive CHECK (((supplements IS NULL) OR ((card_id IS NOT NULL) AND (amount > 0)))),
     CONSTRAINT refund_that_moves_was_decided CHECK (((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text])) = (decided_at IS NULL))),
     CONSTRAINT refund_to_be_paid_has_a_payee CHECK (((status <> ALL (ARRAY['decided'::text, 'in_transit'::text])) OR ((payee_name IS NOT NULL) AND (payee_account_number IS NOT NULL)))),
-    CONSTRAINT refund_unpaid_is_not_negative CHECK ((unpaid_amount >= 0))
+    CONSTRAINT refund_unpaid_is_not_negative CHECK (((unpaid_amount >= 0) OR ((supplements IS NOT NULL) AND ((amount + unpaid_amount) = 0))))
 );
 
 CREATE TABLE public.result_outcome (
@@ -1057,6 +1061,8 @@ CREATE INDEX payment_order_of_file ON public.payment_order USING btree (file_id,
 CREATE UNIQUE INDEX payment_order_release_once_a_file ON public.payment_order USING btree (merchant_no, file_id) WHERE (kind = 'release'::text);
 
 CREATE UNIQUE INDEX policy_runs_on_once ON public.policy USING btree (key, region) WHERE (valid_to IS NULL);
+
+CREATE INDEX purchase_accepted_by ON public.purchase USING btree (merchant_no, consumer, expires_at) WHERE ((status = 'awaiting_payment'::text) AND (accepted_at IS NOT NULL));
 
 CREATE INDEX receipt_in_suspense ON public.receipt USING btree (merchant_no, received_at) WHERE (status = 'suspense'::text);
 

@@ -119,6 +119,8 @@ class Closure(NamedTuple):
     refunded_amount: Fen = Fen(0)
     run_microseconds: int = 0
     shortfall_amount: Fen = Fen(0)
+    adjusting: bool = False
+    seen_seq: int = 0
 
     def is_due(self, at: datetime) -> bool:
         """Say whether its notice is over."""

@@ -15,6 +15,7 @@ from app.ledger.chart import MERCHANT_ACCOUNT_TYPES, AccountType, account_id
 from app.money import Fen
 
 _COLUMNS: Final = ", ".join(column.name for column in columns_of(Closure))
+_QUALIFIED: Final = ", ".join(f"closure.{column.name}" for column in columns_of(Closure))
 _CARD_COLUMNS: Final = ", ".join(f"card.{column.name}" for column in columns_of(Card))
 _LEFT: Final = (
     "card.paid_amount - card.released_amount - card.refunded_amount"
@@ -25,6 +26,8 @@ _DISPUTED: Final = (
     "SELECT CAST(draw ->> 'card_id' AS uuid) FROM charge"
     " CROSS JOIN LATERAL jsonb_array_elements(charge.draws) AS draw"
     " WHERE charge.merchant_no = :no AND charge.status = 'disputed'"
+    # One that was upheld waits for payable, not for its dispute.
+    " AND charge.reversal_status IS NULL"
 )
 
 
@@ -103,8 +106,11 @@ async def live_closures(tx: Transaction) -> Sequence[Closure]:
     """Give the closures on which something may be to do, oldest first."""
     return await tx.fetch(
         Closure,
-        f"SELECT {_COLUMNS} FROM closure"  # noqa: S608  # our own column names
-        " WHERE status <> 'cancelled' ORDER BY created_at, closure_id",
+        f"SELECT {_QUALIFIED}"  # noqa: S608  # our own column names
+        " FROM closure JOIN book USING (merchant_no)"
+        " WHERE closure.status IN ('notice', 'closing', 'refunding')"
+        " OR (closure.status IN ('closed', 'closed_with_shortfall') AND book.seq > seen_seq)"
+        " ORDER BY closure.created_at, closure_id",
     )
 
 

@@ -1,6 +1,9 @@
 """`/v1/merchants/{id}/closures` and `/v1/closures`, for operators and regulators."""
 
+from typing import Final
+
 from fastapi import Response
+from fastapi.responses import HTMLResponse
 
 from app.access.schemas import ApprovalRead
 from app.api.dependencies import (
@@ -15,12 +18,21 @@ from app.api.routing import api_router
 from app.api.schemas import ClosureId, MerchantId
 from app.closures import service
 from app.closures.errors import ClosureState
-from app.closures.schemas import ClosureCreate, ClosurePreviewRead, ClosureRead
+from app.closures.page import page_of
+from app.closures.schemas import (
+    CertificateRead,
+    ClosureCreate,
+    ClosurePreviewRead,
+    ClosureRead,
+)
 from app.errors import NotFound
 from app.ids import Prefix, parse
 from app.refunds.errors import ClosureInProgress
 
 router = api_router("/v1", tag="closures")
+
+PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+"""The page loads nothing and runs nothing."""
 
 
 @router.post(
@@ -111,3 +123,36 @@ async def cancel_closure(
     )
     mark_replayed(response, done)
     return ClosureRead.from_domain(done.value, services.settings.base_url)
+
+
+@router.get(
+    "/closures/{closure_id}/certificate",
+    summary="Read a closure's certificate",
+    responses=problems(NotFound),
+)
+async def read_certificate(
+    closure_id: ClosureId, authority: AuthorityDep, db: DatabaseDep
+) -> CertificateRead:
+    """Give the last certificate, signed: custody zero, or every fen left with a name."""
+    found = await service.read_certificate(db, parse(Prefix.CLOSURE, closure_id), by=authority)
+    return CertificateRead.from_domain(found)
+
+
+@router.get(
+    "/closures/{closure_id}/certificate/page",
+    summary="Print a closure's certificate",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A page for screen and paper, made from the signed document.",
+            "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
+        },
+        **problems(NotFound),
+    },
+)
+async def print_certificate(
+    closure_id: ClosureId, authority: AuthorityDep, db: DatabaseDep
+) -> Response:
+    """Give the last certificate as a page to print."""
+    found = await service.read_certificate(db, parse(Prefix.CLOSURE, closure_id), by=authority)
+    return HTMLResponse(page_of(found), headers={"content-security-policy": PAGE_POLICY})

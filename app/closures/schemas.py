@@ -1,11 +1,12 @@
 """What crosses the HTTP border for closures."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from app.api.schemas import (
     AmountOrZero,
+    ChargeId,
     ClosureId,
     Count,
     Currency,
@@ -16,8 +17,10 @@ from app.api.schemas import (
 )
 from app.cards.domain import CardKind
 from app.closures.answer import closure_answer, preview_facts
+from app.closures.certificate import Certificate
 from app.closures.domain import ClosureKind, ClosureStatus, Preview, View
 
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _RATE = Field(ge=0, description="Cards refunded in a second of work; null before any was.")
 _LEFT = Field(ge=0, description="At this rate; null where nobody knows.")
 
@@ -102,3 +105,102 @@ class ClosurePreviewRead(Model):
     def from_domain(cls, preview: Preview) -> Self:
         """Show a preview."""
         return cls.model_validate(preview_facts(preview))
+
+
+class CertifiedClosure(Model):
+    """The closure that ended."""
+
+    id: ClosureId
+    kind: ClosureKind
+    reason: str = Field(examples=["租约到期"])
+    status: ClosureStatus
+    created_at: Time
+    closing_at: Time | None
+    started_at: Time | None
+
+
+class CertifiedMerchant(Model):
+    """Whose closure it was."""
+
+    id: MerchantId
+    name: str = Field(examples=["安心健身"])
+    licence_number: str
+    industry: str
+    district: str
+
+
+class CertifiedRefunds(Model):
+    """What was refunded, and what of it was paid by then."""
+
+    card_count: Count
+    amount: AmountOrZero
+    kinds: list[KindTotalRead]
+    paid_count: Count
+    paid_amount: AmountOrZero
+
+
+class LeftRead(Model):
+    """Money that is left, and whose it is."""
+
+    account: str = Field(examples=["refund_payable"])
+    subject_id: str = Field(description="The card, refund, receipt, order or merchant.")
+    holder: str | None = Field(description="Masked.")
+    amount: int = Field(examples=[8000])
+    why: str = Field(examples=["account_needed"])
+
+
+class UncoveredRead(Model):
+    """A use taken back that nothing covered: its holder's claim on the merchant."""
+
+    charge_id: ChargeId
+    holder: str | None = Field(description="Masked.")
+    amount: AmountOrZero
+
+
+class CertifiedHead(Model):
+    """Where the merchant's book stood."""
+
+    seq: Count
+    chain_hash: Digest
+
+
+class CertificateDocument(Model):
+    """What is signed."""
+
+    format: Literal["anxin closure certificate 1"]
+    number: Count = Field(description="1 at the end; a late bank fact makes another.")
+    issued_at: Time
+    closure: CertifiedClosure
+    merchant: CertifiedMerchant
+    currency: Currency
+    refunded: CertifiedRefunds
+    custody_amount: int = Field(examples=[0])
+    bank_claim_amount: AmountOrZero
+    shortfall_amount: AmountOrZero
+    left_amount: int = Field(description="custody_amount + bank_claim_amount.", examples=[0])
+    left: list[LeftRead]
+    uncovered_reversals: list[UncoveredRead]
+    book: CertifiedHead
+
+
+class CertificateSignature(Model):
+    """Ed25519 over two lines: the format, and the SHA-256 of the certificate (RFC 8785)."""
+
+    algorithm: Literal["Ed25519"]
+    key_id: str
+    signature: str = Field(description="Base64.")
+    sha256: Digest
+
+
+class CertificateRead(Model):
+    """The signed end of a closure."""
+
+    certificate: CertificateDocument
+    signature: CertificateSignature
+
+    @classmethod
+    def from_domain(cls, certificate: Certificate) -> Self:
+        """Show a certificate."""
+        return cls.model_validate(
+            {"certificate": certificate.read(), "signature": certificate.signature_facts()}
+        )

@@ -9,7 +9,7 @@ import structlog
 from app.access import approvals
 from app.access.approvals import Execution
 from app.access.principals import OperatorPrincipal
-from app.closures import queries
+from app.closures import certificate_queries, queries
 from app.closures.answer import closure_answer, preview_facts
 from app.closures.domain import (
     NOTICE,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from app.access.approvals import Approval, Executor
     from app.access.principals import RegulatorPrincipal
+    from app.closures.certificate import Certificate
     from app.db.engine import Database, Transaction
     from app.writer.requests import RequestKey
 
@@ -141,6 +142,20 @@ async def read_closure(db: Database, closure_id: UUID, *, by: Authority) -> View
     """
     async with db.snapshot() as tx:
         return await view_of(tx, await require_closure(tx, closure_id, by))
+
+
+async def read_certificate(db: Database, closure_id: UUID, *, by: Authority) -> Certificate:
+    """Give the certificate of a closure that counts: the last.
+
+    Raises:
+        NotFound: There is none yet, or no such closure in the caller's scope.
+    """
+    async with db.snapshot() as tx:
+        closure = await require_closure(tx, closure_id, by)
+        certificate = await certificate_queries.last_certificate(tx, closure)
+    if certificate is None:
+        raise NotFound
+    return certificate
 
 
 async def preview_closure(db: Database, closure_id: UUID, *, by: Authority) -> Preview:

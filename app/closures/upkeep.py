@@ -8,8 +8,10 @@ import structlog
 
 from app.closures import queries, service
 from app.closures.domain import ClosureStatus
+from app.closures.finishing import finish
 from app.closures.preparing import Tools, prepare
 from app.closures.refunding import refund_cards
+from app.closures.returning import return_receipts
 from app.errors import DomainError
 from app.ledger.books import locked_books
 
@@ -44,7 +46,10 @@ async def _carry_on(tools: Tools, closure: Closure) -> None:
     if closure.status in {ClosureStatus.NOTICE, ClosureStatus.CANCELLED}:
         return
     await prepare(tools, closure)
-    if closure.status == ClosureStatus.REFUNDING:
-        refunded = await refund_cards(tools.db, closure, seconds_max=SECONDS_MAX)
-        if refunded:
-            log.info("closure.refunded", merchant_no=no, cards=refunded)
+    if closure.status == ClosureStatus.CLOSING:
+        return
+    await return_receipts(tools, closure)
+    refunded = await refund_cards(tools.db, closure, seconds_max=SECONDS_MAX)
+    if refunded:
+        log.info("closure.refunded", merchant_no=no, cards=refunded)
+    await finish(tools, closure)

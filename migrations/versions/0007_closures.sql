@@ -26,6 +26,10 @@ CREATE TABLE closure (
     run_microseconds bigint NOT NULL DEFAULT 0,
     -- What claims go short of, as it was shared out last; 0 where custody covers all.
     shortfall_amount bigint NOT NULL DEFAULT 0 CHECK (shortfall_amount >= 0),
+    -- Whether refunds decided before are still being brought to their shares: none is cut.
+    adjusting boolean NOT NULL DEFAULT false,
+    -- The book's seq when the end was looked at last: what came since may change it.
+    seen_seq bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (merchant_no, closure_id),
     CONSTRAINT closure_notice_has_an_end CHECK ((kind = 'notice') = (notice_ends_at IS NOT NULL)),
     CONSTRAINT closure_status_follows_its_steps CHECK (
@@ -83,8 +87,10 @@ CREATE TABLE closure_certificate (
 -- claim, which stays on the card's account (or in suspense, where no card was bought).
 ALTER TABLE refund
     ADD COLUMN closure_id uuid,
+    -- Negative in a supplement that pays what another left unpaid.
     ADD COLUMN unpaid_amount bigint NOT NULL DEFAULT 0
-    CONSTRAINT refund_unpaid_is_not_negative CHECK (unpaid_amount >= 0);
+    CONSTRAINT refund_unpaid_is_not_negative CHECK (
+        unpaid_amount >= 0 OR (supplements IS NOT NULL AND amount + unpaid_amount = 0));
 ALTER TABLE refund DROP CONSTRAINT refund_amount_is_positive;
 -- Nothing is paid by an order of 0: of a card, or where a shortfall leaves nothing.
 ALTER TABLE refund ADD CONSTRAINT refund_amount_is_positive CHECK (
