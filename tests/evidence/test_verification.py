@@ -231,6 +231,58 @@ _TAMPERINGS = [
         "UPDATE refund SET status = 'paid' WHERE card_id IS NOT NULL AND amount > 0",
         "paid_refund_has_its_order",
     ),
+    (
+        "UPDATE dispute SET set_aside_amount = set_aside_amount + 1 WHERE status = 'open'",
+        "set_aside_is_what_is_disputed",
+    ),
+    ("UPDATE dispute SET set_aside_amount = 1", "set_aside_whole_or_not"),
+    (
+        "UPDATE charge SET dispute_status = 'dismissed' WHERE dispute_status = 'open'",
+        "dispute_stands_with_its_charge",
+    ),
+    (f"UPDATE dispute SET case_id = {_NO_SUCH_ID} WHERE status = 'open'", "dispute_is_as_its_case"),
+    (
+        "UPDATE transfer SET kind = 'dispute_dismissed' WHERE kind = 'dispute_upheld'",
+        "dispute_moves_what_it_set_aside",
+    ),
+    (
+        "UPDATE dispute SET decided_at = decided_at + interval '1 second'",
+        "dispute_is_in_the_chain",
+    ),
+    (
+        "UPDATE case_file SET decided_by = 'silence', answered_at = NULL",
+        "case_is_decided_by_the_clock",
+    ),
+    (
+        "UPDATE case_file SET approval_id = gen_random_uuid()",
+        "case_is_decided_as_two_persons_approved",
+    ),
+    ("DELETE FROM case_file", "case_in_the_chain_exists"),
+    ("UPDATE case_file SET reason = 'health'", "case_is_in_the_chain"),
+    ("UPDATE refund SET status = 'rejected'", "claim_stands_as_its_case"),
+    (
+        "UPDATE case_file SET used_amount = 1 WHERE kind = 'refund_claim'",
+        "claim_counts_what_was_stated",
+    ),
+    ("DELETE FROM fact WHERE kind = 'hold_placed'", "hold_is_in_its_book"),
+    ("DELETE FROM hold", "hold_entry_has_a_hold"),
+    (
+        "UPDATE hold SET expires_at = ended_at WHERE status = 'lifted'",
+        "hold_expired_on_its_day",
+    ),
+    ("UPDATE approval SET action = 'other'", "hold_was_lifted_by_two"),
+    ("UPDATE card SET on_hold = NOT on_hold", "held_card_says_so"),
+    ("UPDATE hold SET amount = 2 WHERE amount = 1", "cut_left_what_was_held"),
+    (
+        (
+            "UPDATE hold SET seq = 1, target_id = (SELECT card_id FROM refund"
+            " JOIN payment_order USING (merchant_no, refund_id) WHERE card_id IS NOT NULL LIMIT 1)"
+            " WHERE target = 'card'"
+        ),
+        "held_card_was_not_refunded",
+    ),
+    ("UPDATE hold SET reason = '别的'", "hold_is_what_was_ordered"),
+    ("UPDATE hold SET ended_at = ended_at + interval '1 s'", "hold_ended_as_it_says"),
     ("UPDATE checkpoint SET signature = sha256('') || sha256('')", "checkpoint_is_signed"),
 ]
 

@@ -9,10 +9,14 @@ from uuid import UUID, uuid4
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app import ids
+from app.access import approvals
+from app.access.principals import OperatorPrincipal
 from app.calendar.current import CurrentCalendar
 from app.calendar.service import load_official_years
 from app.card_products.domain import CardKind
 from app.cards.directory import MerchantRef
+from app.cases.domain import Answer, Opening
+from app.cases.rows import CaseKind
 from app.charges.commands import (
     CancelCharge,
     ConfirmCharge,
@@ -24,6 +28,11 @@ from app.charges.commands import (
 from app.charges.domain import Charge, Echo, Use
 from app.db.engine import Database
 from app.db.signing import Ed25519Signer
+from app.disputes.commands import OpenDispute, StepDispute
+from app.holds import service as holds
+from app.holds.domain import HoldTarget
+from app.holds.service import NewHold
+from app.ids import Prefix
 from app.money import Fen
 from app.payment_files.cutting import cut
 from app.payment_files.domain import FileKind
@@ -33,16 +42,17 @@ from app.policies.domain import Policies
 from app.purchases.commands import Holder, OpenPurchase, RecordReceipt, ReturnReceipt
 from app.purchases.domain import CoolingOff, Receipt, ReceiptStatus
 from app.refunds.commands import Echo as Echoed
-from app.refunds.commands import RequestRefund
+from app.refunds.commands import NewClaim, RequestRefund, TakeClaimStep
 from app.refunds.domain import RefundReason
 from app.refunds.errors import RefundChanged
 from app.refunds.quoting import Rules
 from app.registry import REGISTRY
 from app.writer.engine import Writer
-from tests.builder import SEALER, Builder, Shop, unique
+from tests.builder import APPROVER, PROPOSER, SEALER, Builder, Shop, a_key, unique
 
 _LIMITS = UseLimits(Fen(200_00), Fen(500_00), 900, 3)
 _DAY_SECONDS = 86_400
+_AUTHORITY = OperatorPrincipal(ids.new_platform_id(), PROPOSER)
 
 
 def make_writer(database_url: str) -> Writer:
@@ -165,6 +175,28 @@ class World:
     async def reverse(self, charge: Charge) -> Charge:
         return await self._done(ReverseCharge(self.no, None, charge.charge_id, None, "test", 90))
 
+    async def dispute(self, charge: Charge) -> UUID:
+        """Contest a use; give its case."""
+        case_id, consumer = ids.new_id(self.no), self.holder.consumer
+        opening = Opening(
+            merchant_no=self.no,
+            case_id=case_id,
+            kind=CaseKind.DISPUTE,
+            consumer=consumer,
+            reason="not_provided",
+            salt=urandom(16),
+            answer_due_on=None,
+        )
+        await self._done(
+            OpenDispute(self.no, None, ids.new_id(self.no), charge.charge_id, consumer, opening, 90)
+        )
+        return case_id
+
+    async def agree(self, charge: Charge, case_id: UUID) -> None:
+        """Let the merchant agree with a dispute: the use is reversed."""
+        answer = Answer(agree=True, text=None, by="chen.wei")
+        await self.writer.submit(StepDispute(self.no, None, case_id, charge.charge_id, answer))
+
     async def refund(self, card_id: UUID) -> None:
         """Refund a card to one who changed their mind, as the refusal of no echo shows it."""
         echo: Echoed | None = None
@@ -186,6 +218,51 @@ class World:
                 shown = cast("dict[str, Any]", changed.members["preview"])
                 as_of = date.fromisoformat(shown["as_of"])
                 echo = Echoed(shown["amount"], shown["residue_amount"], as_of)
+
+    async def claim(self, card_id: UUID) -> UUID:
+        """Claim that the card was sold to a minor; give its case."""
+        case_id = ids.new_id(self.no)
+        await self.writer.submit(
+            RequestRefund(
+                self.no,
+                None,
+                ids.new_id(self.no),
+                card_id,
+                self.holder.consumer,
+                RefundReason.MINOR,
+                None,
+                Rules(None, unused_only=False, policy_version=0),
+                None,
+                NewClaim(case_id, urandom(16), None, None),
+            )
+        )
+        return case_id
+
+    async def admit(self, card_id: UUID, case_id: UUID) -> None:
+        """Let the merchant agree with a claim."""
+        answer = Answer(agree=True, text=None, by="chen.wei")
+        await self.writer.submit(TakeClaimStep(self.no, None, case_id, card_id, answer))
+
+    async def hold(self, target: HoldTarget, target_id: str, amount: int | None = None) -> UUID:
+        """Place a hold; on a card, on the merchant's payable."""
+        order = NewHold(
+            target, target_id, None if amount is None else Fen(amount), "1234号", "财产保全", None
+        )
+        held = await holds.place_hold(
+            self.db, self.writer, order, authority=_AUTHORITY, request=a_key()
+        )
+        return held.value.hold_id
+
+    async def lift(self, hold_id: UUID) -> None:
+        """Let two persons lift a hold."""
+        proposed = await holds.propose_lift(self.db, hold_id, authority=_AUTHORITY, request=a_key())
+        await approvals.approve(
+            self.db,
+            holds.executors(self.writer),
+            proposed.value.approval_id,
+            person_id=APPROVER,
+            request=None,
+        )
 
     async def serve_reversals(self) -> None:
         await self.writer.submit(ServeReversals(self.no))
@@ -234,11 +311,26 @@ async def live(world: World) -> None:
     await world.charge(count, Use(sessions=1))  # waits
     await world.cancel(await world.charge(value, Use(amount=Fen(7_00))))
 
+    third = replace(world, holder=Holder(uuid4(), "wallet-user-3", "https://wallet.example"))
+    contested = await third.card(CardKind.STORED_VALUE)
+    await third.dispute(await third.use(contested, Use(amount=Fen(12_00))))
+    wrong = await third.use(contested, Use(amount=Fen(6_00)))
+    await third.agree(wrong, await third.dispute(wrong))
+
     other = replace(world, holder=Holder(uuid4(), "wallet-user-2", "https://wallet.example"))
     await other.refund(await other.card(CardKind.STORED_VALUE))
     dear = await other.card(CardKind.STORED_VALUE, bonus_amount=Fen(900_00))
     await other.use(dear, Use(amount=Fen(600_00)))
+    await other.claim(await other.card(CardKind.COUNT))
+    minors = await other.card(CardKind.STORED_VALUE)
+    await other.admit(minors, await other.claim(minors))
     await other.refund(dear)  # comes to nothing, so that it is finished at once
+
+    merchant = ids.to_text(Prefix.MERCHANT, world.shop.merchant.merchant_id)
+    await world.hold(HoldTarget.PAYABLE, merchant, 1)
+    await world.lift(await world.hold(HoldTarget.PAYABLE, merchant))
+    held = await other.card(CardKind.COUNT)
+    await world.hold(HoldTarget.CARD, ids.to_text(Prefix.CARD, held))
 
     await world.receipt(12_34)  # stays in suspense
     await world.give_back(await world.receipt(43_21))
