@@ -13,6 +13,8 @@ from typing import Final, NamedTuple, Protocol
 
 import asyncpg
 
+from app.card_life.proofs import LIFE_RULES, check_lives
+from app.card_life.verification import CARD_LIFE_CHECKS
 from app.cards.proofs import check_lines, check_terms
 from app.cards.verification import CARD_CHECKS
 from app.cases.verification import CASE_CHECKS, CASE_RULES, check_cases
@@ -38,6 +40,7 @@ CHECKS: Final = (
     *LEDGER_CHECKS,
     *SALE_CHECKS,
     *CARD_CHECKS,
+    *CARD_LIFE_CHECKS,
     *CASE_CHECKS,
     *CHARGE_CHECKS,
     *DISPUTE_CHECKS,
@@ -111,6 +114,7 @@ _WALKED_RULES: Final = {
     "confirmation_binds_the_use": "A confirmation's hash binds what the charge says.",
     **CASE_RULES,
     **DISPUTE_RULES,
+    **LIFE_RULES,
     **REFUND_RULES,
 }
 
@@ -129,6 +133,7 @@ _WALKS: Final = (
     _Walk("lines_in_the_chain", "card_entry", check_lines),
     _Walk("terms_of_the_sale", "card", check_terms),
     _Walk("confirmations", "charge", check_confirmations),
+    _Walk("lives", "card_life", check_lives),
     _Walk("cases", "case_file", check_cases),
     _Walk("disputes", "dispute", check_disputes),
     _Walk("refunds", "refund", check_refunds),

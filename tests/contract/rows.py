@@ -236,6 +236,44 @@ async def _offer(world: World, side: Side) -> Call:
     return f"/v1/cards/{await world.card(side)}/refund-offers", {"amount": 100}
 
 
+def _own_card(step: str, *before: str, kind: str = "period", body: object = None) -> Prepare:
+    """Take a step of a new card's life, after others."""
+
+    async def prepare(world: World, side: Side) -> Call:
+        path = f"/v1/me/cards/{await world.card(side, kind)}"
+        for earlier in before:
+            await world.made(f"{path}/{earlier}", side.consumer)
+        return f"{path}/{step}", body
+
+    return prepare
+
+
+async def _transfer_away(world: World, side: Side) -> str:
+    path, body = await _own_card("transfer", body={"consumer_id": unique("c")})(world, side)
+    return (await world.made(path, side.consumer, body))["id"]
+
+
+def _transfer_to(suffix: str) -> Prepare:
+    """Let somebody offer a card to the side's consumer."""
+
+    async def prepare(world: World, side: Side) -> Call:
+        giver = world.token(unique("c"))
+        path = f"/v1/me/cards/{await world.card(side, 'count', giver)}/transfer"
+        made = await world.made(path, giver, {"consumer_id": side.consumer_id})
+        return f"/v1/me/transfers/{made['id']}{suffix}", None
+
+    return prepare
+
+
+async def _withdraw_transfer(world: World, side: Side) -> Call:
+    return f"/v1/me/transfers/{await _transfer_away(world, side)}/withdraw", None
+
+
+async def _transfers(world: World, side: Side) -> Call:
+    await _transfer_away(world, side)
+    return "/v1/me/transfers", None
+
+
 def _offered(suffix: str = "") -> Prepare:
     async def prepare(world: World, side: Side) -> Call:
         path, body = await _offer(world, side)
@@ -245,24 +283,20 @@ def _offered(suffix: str = "") -> Prepare:
     return prepare
 
 
+def _claimed(root: str, suffix: str = "", body: object = None, of: str = "case_id") -> Prepare:
+    """Name the case of a claim, or its refund."""
+
+    async def prepare(world: World, side: Side) -> Call:
+        path = f"/v1/me/cards/{await world.card(side)}/refunds"
+        claim = await world.made(path, side.consumer, {"reason": "health"})
+        return f"{root}/{claim[of]}{suffix}", body
+
+    return prepare
+
+
 async def _payee_account(world: World, side: Side) -> Call:
     body = {"holder_name": "王芳", "account_number": "6222020200112239999"}
     return f"/v1/me/refunds/{await world.returned_refund(side)}/payee-account", body
-
-
-async def _hold(world: World, side: Side) -> Call:
-    card_id = await world.card(side)
-    body = {"target": "card", "target_id": card_id, "document_number": unique(), "reason": "保全"}
-    return "/v1/holds", body
-
-
-def _held(suffix: str = "") -> Prepare:
-    async def prepare(world: World, side: Side) -> Call:
-        path, body = await _hold(world, side)
-        hold = await world.made(path, world.operator, body)
-        return f"{path}/{hold['id']}{suffix}", None
-
-    return prepare
 
 
 async def _hold(world: World, side: Side) -> Call:
@@ -354,12 +388,9 @@ _OPERATOR: Final[list[Row]] = [
         "POST", "/v1/holds/{hold_id}/lift", Role.OPERATOR, _held("/lift"), status=202,
         also=Role.REGULATOR,
     ),
-    Row("POST", "/v1/holds", Role.OPERATOR, _hold, status=201, also=Role.REGULATOR),
-    Row("GET", "/v1/holds", Role.OPERATOR, _plain("/v1/holds"), also=Role.REGULATOR),
-    Row("GET", "/v1/holds/{hold_id}", Role.OPERATOR, _held(), also=Role.REGULATOR),
     Row(
-        "POST", "/v1/holds/{hold_id}/lift", Role.OPERATOR, _held("/lift"), status=202,
-        also=Role.REGULATOR,
+        "POST", "/v1/cases/{case_id}/decisions", Role.OPERATOR,
+        _claimed("/v1/cases", "/decisions", {"decision": "upheld", "reason": "属实"}), status=202,
     ),
     Row("POST", "/v1/payment-files/cut", Role.OPERATOR, _cut, status=201),
     Row("POST", "/v1/payment-files/{file_id}/cancel", Role.OPERATOR, _cancel_file),
@@ -386,6 +417,18 @@ _MERCHANT: Final[list[Row]] = [
         "GET", "/v1/card-products/{product_id}", Role.MERCHANT,
         _of(lambda side: (f"/v1/card-products/{side.products['count']}", None)),
         Others.NOT_FOUND,
+    ),
+    Row(
+        "GET", "/v1/cases", Role.MERCHANT, _plain("/v1/cases"), Others.LIST, narrowed=403,
+        also=Role.OPERATOR,
+    ),
+    Row(
+        "GET", "/v1/cases/{case_id}", Role.MERCHANT, _claimed("/v1/cases"), Others.NOT_FOUND,
+        narrowed=403, also=Role.OPERATOR,
+    ),
+    Row(
+        "POST", "/v1/cases/{case_id}/answers", Role.MERCHANT,
+        _claimed("/v1/cases", "/answers", {"agree": False}), Others.NOT_FOUND, narrowed=403,
     ),
     Row("GET", "/v1/cards", Role.MERCHANT, _plain("/v1/cards"), Others.LIST),
     Row(
@@ -482,6 +525,43 @@ _CONSUMER: Final[list[Row]] = [
         "POST", "/v1/me/cards/{card_id}/refunds", Role.CONSUMER, _asking("refunds"),
         Others.NOT_FOUND, 201,
     ),
+    Row(
+        "POST", "/v1/me/cards/{card_id}/freeze", Role.CONSUMER, _own_card("freeze"),
+        Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/cards/{card_id}/unfreeze", Role.CONSUMER,
+        _own_card("unfreeze", "freeze"), Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/cards/{card_id}/report-loss", Role.CONSUMER,
+        _own_card("report-loss", kind="count"), Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/cards/{card_id}/reactivate", Role.CONSUMER,
+        _own_card("reactivate", "report-loss"), Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/cards/{card_id}/transfer", Role.CONSUMER,
+        _own_card("transfer", body={"consumer_id": unique("c")}), Others.NOT_FOUND, 202,
+    ),
+    Row("GET", "/v1/me/transfers", Role.CONSUMER, _transfers, Others.LIST),
+    Row(
+        "GET", "/v1/me/transfers/{transfer_id}", Role.CONSUMER, _transfer_to(""),
+        Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/transfers/{transfer_id}/accept", Role.CONSUMER, _transfer_to("/accept"),
+        Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/transfers/{transfer_id}/decline", Role.CONSUMER, _transfer_to("/decline"),
+        Others.NOT_FOUND,
+    ),
+    Row(
+        "POST", "/v1/me/transfers/{transfer_id}/withdraw", Role.CONSUMER, _withdraw_transfer,
+        Others.NOT_FOUND,
+    ),
     Row("GET", "/v1/me/refunds", Role.CONSUMER, _plain("/v1/me/refunds"), Others.LIST),
     Row("GET", "/v1/me/refunds/{refund_id}", Role.CONSUMER, _offered(), Others.NOT_FOUND),
     Row(
@@ -492,10 +572,14 @@ _CONSUMER: Final[list[Row]] = [
         "POST", "/v1/me/refunds/{refund_id}/decline", Role.CONSUMER, _offered("/decline"),
         Others.NOT_FOUND,
     ),
-    # No case can be open yet, so that this is refused to the holder too.
     Row(
-        "POST", "/v1/me/refunds/{refund_id}/withdraw", Role.CONSUMER, _offered("/withdraw"),
-        Others.NOT_FOUND, 409,
+        "POST", "/v1/me/refunds/{refund_id}/withdraw", Role.CONSUMER,
+        _claimed("/v1/me/refunds", "/withdraw", of="id"), Others.NOT_FOUND,
+    ),
+    Row("GET", "/v1/me/cases", Role.CONSUMER, _plain("/v1/me/cases"), Others.LIST),
+    Row(
+        "GET", "/v1/me/cases/{case_id}", Role.CONSUMER, _claimed("/v1/me/cases"),
+        Others.NOT_FOUND,
     ),
     Row(
         "POST", "/v1/me/refunds/{refund_id}/payee-account", Role.CONSUMER, _payee_account,
