@@ -20,6 +20,8 @@ from app.cards.verification import CARD_CHECKS
 from app.cases.verification import CASE_CHECKS, CASE_RULES, check_cases
 from app.charges.verification import CHARGE_CHECKS, check_confirmations
 from app.disputes.verification import DISPUTE_CHECKS, DISPUTE_RULES, check_disputes
+from app.holds.proofs import HOLD_RULES, check_holds
+from app.holds.verification import HOLD_CHECKS
 from app.ledger.checkpoints import check_checkpoints
 from app.ledger.checks import LEDGER_CHECKS
 from app.ledger.verification import (
@@ -46,6 +48,7 @@ CHECKS: Final = (
     *DISPUTE_CHECKS,
     *REFUND_CHECKS,
     *FILE_CHECKS,
+    *HOLD_CHECKS,
 )
 
 _CONNECT_SECONDS_MAX: Final = 10
@@ -116,6 +119,7 @@ _WALKED_RULES: Final = {
     **DISPUTE_RULES,
     **LIFE_RULES,
     **REFUND_RULES,
+    **HOLD_RULES,
 }
 
 
@@ -137,6 +141,7 @@ _WALKS: Final = (
     _Walk("cases", "case_file", check_cases),
     _Walk("disputes", "dispute", check_disputes),
     _Walk("refunds", "refund", check_refunds),
+    _Walk("holds", "hold", check_holds),
     _Walk("refunded cards", "refund", check_refunded_cards),
 )
 

@@ -329,7 +329,7 @@ async def live(world: World) -> None:
     merchant = ids.to_text(Prefix.MERCHANT, world.shop.merchant.merchant_id)
     await world.hold(HoldTarget.PAYABLE, merchant, 1)
     await world.lift(await world.hold(HoldTarget.PAYABLE, merchant))
-    held = await other.card(CardKind.COUNT)
+    held = await other.card(CardKind.STORED_VALUE)
     await world.hold(HoldTarget.CARD, ids.to_text(Prefix.CARD, held))
 
     await world.receipt(12_34)  # stays in suspense
