@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from app.access.principals import ConsumerPrincipal
 from app.card_products.domain import CardProduct
 from app.cards.directory import MerchantRef
+from app.cases.domain import WITHDRAWAL, Answer, Opening, Silence, Step
+from app.cases.rows import CaseKind
 from app.charges.commands import (
     CancelCharge,
     ConfirmCharge,
@@ -29,6 +31,8 @@ from app.charges.commands import (
 )
 from app.charges.domain import Echo, Use
 from app.charges.tables import ConsumerCode
+from app.dates import business_date
+from app.disputes.commands import OpenDispute, StepDispute
 from app.ledger.chart import AccountType, account_id
 from app.ledger.posting import Entry, Movement
 from app.money import Fen
@@ -135,6 +139,7 @@ class _Told:
     purchases: list[OpenPurchase] = field(default_factory=list[OpenPurchase])
     receipts: list[RecordReceipt] = field(default_factory=list[RecordReceipt])
     charges: list[PlaceCharge] = field(default_factory=list[PlaceCharge])
+    disputes: list[OpenDispute] = field(default_factory=list[OpenDispute])
     commands: list[Command] = field(default_factory=list[Command])
 
     def new_id(self, no: int) -> UUID:
@@ -505,6 +510,27 @@ def _paid_out(told: _Told, number: int) -> Sequence[Command]:
     return [placed, _confirm(told, placed), gone, _reverse(told, placed)]
 
 
+def _contested(told: _Told, number: int) -> Sequence[Command]:
+    """Dispute a use, before or after its money was paid out; twice, and judge it."""
+    placed = _small(told, number, use=Use(amount=Fen(told.one_of((1, 2, 3)))))
+    commands: list[Command] = [placed, _confirm(told, placed)]
+    if told.one_of((True, False)):
+        commands.append(PayOut(placed.merchant_no, told.one_of((0, 1))))
+    dispute = _dispute(told, placed)
+    commands += [dispute, _reverse(told, placed)]
+    commands += [_judging(told, dispute) for _ in range(2)]
+    return [*commands, _dispute(told, placed), _reverse(told, placed)]
+
+
+def _objected(told: _Told, number: int) -> Sequence[Command]:
+    """Let the merchant object to a dispute; its consumer may give it up."""
+    placed = _small(told, number, use=Use(amount=Fen(told.one_of((1, 2, 3)))))
+    dispute = _dispute(told, placed)
+    objects = replace(_judging(told, dispute), step=Answer(agree=False, text=None, by="chen.wei"))
+    gives_up = replace(_judging(told, dispute), step=WITHDRAWAL)
+    return [placed, _confirm(told, placed), dispute, objects, told.one_of((gives_up, objects))]
+
+
 def _given_up(told: _Told, _: int) -> Sequence[Command]:
     opened = _open(told)
     return [opened, CancelPurchase(opened.merchant_no, None, opened.purchase_id, None)]
@@ -553,6 +579,8 @@ _PROVOKED: Final[Sequence[Callable[[_Told, int], Sequence[Command]]]] = (
     _wrong_echo,
     _too_late,
     _paid_out,
+    _contested,
+    _objected,
     _given_up,
     _accepted,
     _visit,
@@ -604,6 +632,41 @@ def _reverse(told: _Told, charge: PlaceCharge | None = None) -> ReverseCharge:
     )
 
 
+def _dispute(told: _Told, charge: PlaceCharge | None = None) -> OpenDispute:
+    """Contest a charge; the merchant is to answer today, in some days, or nobody knows when."""
+    charge = charge or _answered(told)
+    no, who = charge.merchant_no, _consumer(told, charge)
+    due = told.one_of((0, 2, 2, None))
+    opening = Opening(
+        merchant_no=no,
+        case_id=told.new_id(no),
+        kind=CaseKind.DISPUTE,
+        consumer=who,
+        reason="not_provided",
+        salt=b"salt",
+        answer_due_on=None if due is None else business_date(told.at) + timedelta(days=due),
+    )
+    days = told.one_of((90,) * 5 + (0,))
+    command = OpenDispute(no, told.request(), told.new_id(no), charge.charge_id, who, opening, days)
+    told.disputes.append(command)
+    return command
+
+
+def _judge(told: _Told) -> Command:
+    if not told.disputes:
+        return _dispute(told)
+    return _judging(told, told.one_of((*told.disputes, *told.disputes[-2:])))
+
+
+def _judging(told: _Told, dispute: OpenDispute) -> StepDispute:
+    """Take a step of a dispute's case: the merchant's, the clock's or the consumer's."""
+    agrees, objects = (Answer(agree=agree, text=None, by="chen.wei") for agree in (True, False))
+    step: Step = told.one_of((agrees, agrees, objects, WITHDRAWAL, Silence()))
+    return StepDispute(
+        dispute.merchant_no, told.request(), dispute.opening.case_id, dispute.charge_id, step
+    )
+
+
 def _serve(told: _Told) -> Command:
     return ServeReversals(told.stage.shops[told.shop()].merchant_no)
 
@@ -637,6 +700,7 @@ _STEPS: Final[Sequence[Callable[[_Told], Command | Sequence[Command]]]] = (
     *(_confirm,) * 3,
     *(_crowd, _decline, _decline, _cancel_charge, _cancel_charge, _cancel_charge),
     *(_reverse,) * 3,
+    *(_dispute, _dispute, _judge, _judge, _judge),
     *(_serve, _expire, _pay_out, _pay_out, _again, _again),
 )
 

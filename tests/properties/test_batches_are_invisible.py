@@ -50,6 +50,8 @@ EVENTS: Final = (
     *("receipt.matched", "receipt.suspended", "receipt.returned"),
     *("charge.placed", "charge.confirmed", "charge.declined", "charge.cancelled"),
     *("charge.expired", "charge.reversed", "charge.reversal_requested"),
+    *("dispute.opened", "dispute.upheld", "dispute.dismissed"),
+    *("case.opened", "case.answered", "case.decided"),
 )
 REFUSALS: Final = (
     *("not_found", "idempotency_key_reused", "contract_changed", "purchase_not_awaiting_payment"),
@@ -57,7 +59,7 @@ REFUSALS: Final = (
     *("charge_kind_mismatch", "insufficient_balance", "product_ambiguous", "client_reference_used"),
     *("code_invalid", "code_expired", "code_used", "code_limit_exceeded", "too_many_pending"),
     *("charge_not_pending", "charge_not_confirmed", "charge_changed", "card_not_active"),
-    "deadline_passed",
+    *("charge_disputed", "case_state", "deadline_passed"),
 )
 
 
