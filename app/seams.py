@@ -10,6 +10,7 @@ from app.access.approvals import Executor
 from app.access.routes import approve
 from app.api.application import declare_refusals
 from app.calendar import service as calendar_service
+from app.card_products import exemptions
 from app.cards.errors import CardNotActive, CardOnHold, MerchantFrozen
 from app.cases import rulings
 from app.cases.conduct import Conducts
@@ -51,6 +52,7 @@ def executors(
     return _without_doubles(
         access_service.EXECUTORS,
         calendar_service.EXECUTORS,
+        exemptions.EXECUTORS,
         closures_service.EXECUTORS,
         holds_service.executors(till.writer),
         payees.executors(policies),

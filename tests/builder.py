@@ -199,6 +199,7 @@ class Builder:
             self.current_policies,
             merchant.merchant_no,
             a_product(kind, **fields),
+            by=PROPOSER,
             request=None,
         )
         return made.value

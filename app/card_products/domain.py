@@ -117,6 +117,8 @@ class CardProduct:
     contract: Contract
     on_sale: bool
     created_at: datetime
+    ceiling_exempted_at: datetime | None = None
+    """From when the exemption counts: a second person approved it."""
 
 
 def _wrong_fields(new: NewProduct) -> Iterator[FieldError]:

@@ -15,7 +15,7 @@ _COLUMNS: Final = """
 SELECT merchant_no, product_id, name, kind, price_amount, bonus_amount, sessions, gift_sessions,
        term_days, list_price_amount, CAST(ceiling_exemption AS text) AS ceiling_exemption,
        CAST(terms AS text) AS terms, contract_version, contract_text, contract_sha256, on_sale,
-       created_at
+       created_at, ceiling_exempted_at
 FROM card_product
 """
 
@@ -40,6 +40,7 @@ class ProductRow(NamedTuple):
     contract_sha256: bytes
     on_sale: bool
     created_at: datetime
+    ceiling_exempted_at: datetime | None
 
     def product(self) -> CardProduct:
         """Give it in the domain's types."""
@@ -62,6 +63,7 @@ class ProductRow(NamedTuple):
             contract=Contract(self.contract_version, self.contract_sha256, self.contract_text),
             on_sale=self.on_sale,
             created_at=self.created_at,
+            ceiling_exempted_at=self.ceiling_exempted_at,
         )
 
 
@@ -86,6 +88,7 @@ def row_of(product: CardProduct) -> ProductRow:
         contract_sha256=product.contract.sha256,
         on_sale=product.on_sale,
         created_at=product.created_at,
+        ceiling_exempted_at=product.ceiling_exempted_at,
     )
 
 
@@ -103,6 +106,18 @@ async def product(tx: Transaction, merchant_no: int, product_id: UUID) -> CardPr
         id=product_id,
     )
     return None if row is None else row.product()
+
+
+async def exempt_product(tx: Transaction, merchant_no: int, product_id: UUID) -> None:
+    """Let the ceilings bind a product no more; again changes nothing."""
+    await tx.execute(
+        """
+        UPDATE card_product SET ceiling_exempted_at = anxin_now()
+        WHERE merchant_no = :no AND product_id = :id AND ceiling_exempted_at IS NULL
+        """,
+        no=merchant_no,
+        id=product_id,
+    )
 
 
 async def products_before(

@@ -36,10 +36,18 @@ async def create_card_product(
     services: ServicesDep,
     response: Response,
 ) -> ProductRead:
-    """Put a product on sale, with the contract that its consumers accept."""
+    """Put a product on sale, with the contract that its consumers accept.
+
+    A `ceiling_exemption` counts when a second person has approved it (`ceiling_exempted_at`).
+    """
     caller.require_every_store()
     made = await service.create_product(
-        services.db, services.policies, caller.merchant_no, body.to_domain(), request=request
+        services.db,
+        services.policies,
+        caller.merchant_no,
+        body.to_domain(),
+        by=caller.person_id,
+        request=request,
     )
     mark_replayed(response, made)
     return ProductRead.from_domain(made.value)

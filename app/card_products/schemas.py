@@ -149,6 +149,9 @@ class ProductRead(ProductOffer):
     """A product as its merchant sees it."""
 
     ceiling_exemption: ExemptionModel | None
+    ceiling_exempted_at: Time | None = Field(
+        description="From when the exemption counts; null until a second person approves it."
+    )
     terms: TermsModel
     status: Literal["on_sale", "withdrawn"]
     created_at: Time
@@ -163,6 +166,7 @@ class ProductRead(ProductOffer):
                 "ceiling_exemption": (
                     None if exemption is None else ExemptionModel.from_domain(exemption)
                 ),
+                "ceiling_exempted_at": product.ceiling_exempted_at,
                 "terms": TermsModel.from_domain(product.terms),
                 "status": "on_sale" if product.on_sale else "withdrawn",
                 "created_at": product.created_at,

@@ -1,12 +1,13 @@
 """Put products on sale and show them."""
 
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from app import ids
-from app.card_products import queries
+from app.card_products import exemptions, queries
 from app.card_products.contract import Seller, write_contract
 from app.card_products.domain import CardProduct, NewProduct
 from app.dates import business_date
@@ -23,17 +24,19 @@ PRODUCTS_SHOWN_MAX: Final = 200
 log = structlog.stdlib.get_logger()
 
 
-async def create_product(
+async def create_product(  # noqa: PLR0913  # who asks for what, and under which key
     db: Database,
     policies: CurrentPolicies,
     merchant_no: int,
     new: NewProduct,
     *,
+    by: str,
     request: RequestKey | None,
 ) -> Answered[CardProduct]:
     """Put a product on sale, with the contract that its consumers accept.
 
-    A retry under the same key gives the same product.
+    An exemption from the ceilings is put before a second person than `by`; the product is on sale
+    at once, and within the ceilings until then. A retry under the same key gives the same product.
 
     Raises:
         IdempotencyKeyReused: The key was used for another request.
@@ -42,15 +45,18 @@ async def create_product(
         stored = await claim(tx, merchant_no, request)
         if stored is not None:
             product = await _require(tx, merchant_no, UUID(str(stored["product_id"])))
-            return Answered(product, replayed=True)
+            # A second person may have exempted it since.
+            return Answered(replace(product, ceiling_exempted_at=None), replayed=True)
         product = await _insert(tx, policies, merchant_no, new)
+        if product.ceiling_exemption is not None:
+            await exemptions.propose(tx, product, product.ceiling_exemption, by=by)
         await keep(
             tx,
             merchant_no,
             request,
             command="create_card_product",
             subject_id=product.product_id,
-            # A product never changes, so its id is all that a retry needs.
+            # Nothing that the merchant said of it changes, so its id is all that a retry needs.
             answer={"product_id": product.product_id},
         )
     log.info("card_product.created", product_id=str(product.product_id))

@@ -1,4 +1,4 @@
-"""Who a merchant is: its id, name and district by its number, remembered for a minute."""
+"""Who a merchant is: id, name, district and industry by its number, remembered for a minute."""
 
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,6 +26,7 @@ class MerchantRef(NamedTuple):
 class _Known(NamedTuple):
     ref: MerchantRef
     district: str
+    industry: str
     read_at: float
 
 
@@ -34,6 +35,7 @@ class _Row(NamedTuple):
     merchant_id: UUID
     name: str
     district: str
+    industry: str
 
 
 @dataclass(slots=True)
@@ -62,6 +64,14 @@ class MerchantDirectory:
         """
         return (await self._find(merchant_no)).district
 
+    async def industry_of(self, merchant_no: int) -> str:
+        """Give the industry of the merchant with this number.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return (await self._find(merchant_no)).industry
+
     async def _find(self, merchant_no: int) -> _Known:
         if merchant_no > MERCHANT_NO_MAX:
             # From an id that somebody made up: no column could hold it.
@@ -84,7 +94,7 @@ class MerchantDirectory:
             rows = await tx.fetch(
                 _Row,
                 """
-                SELECT merchant_no, merchant_id, name, district FROM merchant
+                SELECT merchant_no, merchant_id, name, district, industry FROM merchant
                 WHERE merchant_no = ANY (CAST(:nos AS bigint[]))
                 """,
                 nos=numbers,
@@ -93,4 +103,4 @@ class MerchantDirectory:
             self._known.clear()
         for row in rows:
             ref = MerchantRef(row.merchant_no, row.merchant_id, row.name)
-            self._known[row.merchant_no] = _Known(ref, row.district, monotonic())
+            self._known[row.merchant_no] = _Known(ref, row.district, row.industry, monotonic())

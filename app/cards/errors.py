@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from app.cards.holding import CardHold
-from app.errors import StateRefusal
+from app.errors import DomainError, StateRefusal
 from app.ids import Prefix, to_text
 
 
@@ -60,3 +60,44 @@ class MerchantFrozen(StateRefusal):
 
     def __init__(self) -> None:
         super().__init__("The merchant is frozen or closing; nothing was done.")
+
+
+class CeilingExceeded(DomainError):
+    """More would be prepaid than one consumer may have with one merchant."""
+
+    code = "ceiling_exceeded"
+
+
+class AmountCeilingExceeded(CeilingExceeded):
+    """The principal that is live and what is bought exceed the ceiling together."""
+
+    def __init__(self, *, ceiling: int, live: int) -> None:
+        super().__init__(
+            "So much may not be prepaid here; nothing was done.",
+            ceiling_amount=ceiling,
+            live_amount=live,
+            available_amount=max(0, ceiling - live),
+        )
+
+
+class SessionsCeilingExceeded(CeilingExceeded):
+    """The lessons that are left and those that are bought exceed the ceiling together."""
+
+    def __init__(self, *, ceiling: int, live: int) -> None:
+        super().__init__(
+            "So many lessons may not be prepaid here; nothing was done.",
+            ceiling_sessions=ceiling,
+            live_sessions=live,
+            available_sessions=max(0, ceiling - live),
+        )
+
+
+class TermCeilingExceeded(CeilingExceeded):
+    """The term that is bought is longer than may be prepaid."""
+
+    def __init__(self, *, ceiling: int, term_days: int) -> None:
+        super().__init__(
+            "So long a term may not be prepaid here; nothing was done.",
+            ceiling_days=ceiling,
+            term_days=term_days,
+        )

@@ -19,6 +19,9 @@ _CEILING_AMOUNT: Final = Fen(5_000_00)
 PolicyValue = bool | int | str | time
 """What a policy may hold; a time is written `HH:MM` in settings."""
 
+NO_CEILING_AMOUNT: Final = AMOUNT_MAX
+"""The largest amount there is: where it is the ceiling, there is none."""
+
 _DAY_SECONDS: Final = 86_400
 _LIFETIME_SECONDS_MAX: Final = 30 * _DAY_SECONDS
 _DAYS_MAX: Final = 366
@@ -45,6 +48,10 @@ REGIONAL_DEFAULTS: Final = (
     RegionalValue("32", "cooling_off_days", 15),
     # Beijing gives the cooling-off period only for a card that was not used.
     RegionalValue("11", "cooling_off_unused_only", value=True),
+    # In Hangzhou a compliant platform is exempt from the ceilings; the sandbox lies there.
+    RegionalValue("3301", "ceiling_amount", NO_CEILING_AMOUNT),
+    RegionalValue("3301", "ceiling_training_sessions", _COUNT_MAX),
+    RegionalValue("3301", "ceiling_training_days", _COUNT_MAX),
 )
 
 
@@ -85,6 +92,10 @@ class Policies:
     automatic_confirmation: bool = False
     ceiling_amount: Fen = _CEILING_AMOUNT
     """Live principal per consumer and merchant."""
+    ceiling_training_sessions: int = 60
+    """Lessons that a consumer may have prepaid at a merchant of the industry `training`."""
+    ceiling_training_days: int = 92
+    """The longest term of a period card there: three months have 92 days at most."""
     payee_change_days: int = 3
     """Calendar days from the approval of a changed payee account until it counts."""
     retention_years: int = 10
@@ -123,6 +134,8 @@ _LIMITS: Final[Mapping[str, tuple[int, int]]] = {
     "cooling_off_days": (0, _DAYS_MAX),
     "transfer_refund_wait_days": (0, _DAYS_MAX),
     "ceiling_amount": (0, AMOUNT_MAX),
+    "ceiling_training_sessions": (0, _COUNT_MAX),
+    "ceiling_training_days": (0, _COUNT_MAX),
     "payee_change_days": (0, _DAYS_MAX),
     "retention_years": (1, _YEARS_MAX),
 }

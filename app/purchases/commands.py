@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.cards.ceilings import Ceilings
 from app.purchases.domain import CoolingOff, Receipt
 from app.writer.requests import RequestKey
 
@@ -31,6 +32,8 @@ class OpenPurchase:
     holder: Holder | None
     accepted_sha256: bytes | None
     lifetime_seconds: int
+    ceilings: Ceilings | None = None
+    """What one consumer may have prepaid here; None where no ceiling binds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class AcceptPurchase:
     purchase_id: UUID
     holder: Holder
     contract_sha256: bytes
+    ceilings: Ceilings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,12 @@ class Product(NamedTuple):
     contract_version: int
     contract_sha256: bytes
     on_sale: bool
+    ceiling_exempted_at: datetime | None = None
+
+    @property
+    def is_exempt(self) -> bool:
+        """Whether the ceilings on what is prepaid do not bind it, as two persons decided."""
+        return self.ceiling_exempted_at is not None
 
 
 class Receipt(NamedTuple):

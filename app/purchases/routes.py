@@ -15,10 +15,12 @@ from app.api.problems import problems
 from app.api.routing import api_router
 from app.api.schemas import PurchaseId
 from app.api.services import Services
-from app.cards.errors import MerchantFrozen
+from app.cards.ceilings import Ceilings
+from app.cards.errors import CeilingExceeded, MerchantFrozen
 from app.errors import NotFound
 from app.ids import Prefix, merchant_no_of, new_id, parse
 from app.purchases import service
+from app.purchases.ceilings import ceilings_of
 from app.purchases.commands import AcceptPurchase, CancelPurchase, Holder, OpenPurchase
 from app.purchases.errors import (
     ContractChanged,
@@ -40,7 +42,7 @@ router = api_router("/v1", tag="purchases")
     "/purchases",
     status_code=201,
     summary="Start a sale",
-    responses=problems(MerchantFrozen, NotFound, ProductNotOnSale),
+    responses=problems(CeilingExceeded, MerchantFrozen, NotFound, ProductNotOnSale),
 )
 async def create_purchase(
     body: PurchaseCreate,
@@ -63,6 +65,7 @@ async def create_purchase(
         None if named is None else _named_holder(services, named),
         None,
         policies.purchase_lifetime_seconds,
+        await ceilings_at(services, merchant.merchant_no),
     )
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)
@@ -126,7 +129,9 @@ async def cancel_purchase(
     "/me/purchases",
     status_code=201,
     summary="Buy a card",
-    responses=problems(ContractChanged, MerchantFrozen, NotFound, ProductNotOnSale),
+    responses=problems(
+        CeilingExceeded, ContractChanged, MerchantFrozen, NotFound, ProductNotOnSale
+    ),
 )
 async def buy(
     body: OwnPurchaseCreate,
@@ -149,6 +154,7 @@ async def buy(
         Holder(consumer.consumer, consumer.consumer_id, consumer.issuer),
         bytes.fromhex(body.contract_sha256),
         policies.purchase_lifetime_seconds,
+        await ceilings_at(services, merchant_no),
     )
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)
@@ -171,7 +177,7 @@ async def read_own_purchase(
 @router.post(
     "/me/purchases/{purchase_id}/accept",
     summary="Accept a purchase's contract",
-    responses=problems(ContractChanged, NotFound, PurchaseNotAwaitingPayment),
+    responses=problems(CeilingExceeded, ContractChanged, NotFound, PurchaseNotAwaitingPayment),
 )
 async def accept_purchase(
     purchase_id: PurchaseId,
@@ -183,13 +189,13 @@ async def accept_purchase(
 ) -> PurchaseRead:
     """Become the holder of a sale that the till started; the first to accept is."""
     parsed = parse(Prefix.PURCHASE, purchase_id)
-    await services.directory.find(merchant_no_of(parsed))
     command = AcceptPurchase(
         merchant_no_of(parsed),
         request,
         parsed,
         Holder(consumer.consumer, consumer.consumer_id, consumer.issuer),
         bytes.fromhex(body.contract_sha256),
+        await ceilings_at(services, merchant_no_of(parsed)),
     )
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)
@@ -199,6 +205,16 @@ async def accept_purchase(
 def till_of(services: Services) -> Till:
     """Give the use cases of sales what they need of the process."""
     return Till(services.db, services.writer, services.sealer, services.calendar, services.policies)
+
+
+async def ceilings_at(services: Services, merchant_no: int) -> Ceilings | None:
+    """Give what one consumer may have prepaid at a merchant today.
+
+    Raises:
+        NotFound: There is no such merchant.
+    """
+    policies = await services.policies_of(merchant_no)
+    return ceilings_of(policies, await services.directory.industry_of(merchant_no))
 
 
 def _named_holder(services: Services, consumer_id: str) -> Holder:

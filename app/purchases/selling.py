@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Any, Final
 from app.cards.errors import MerchantFrozen
 from app.cards.tables import STORE_BY_ID, STORES
 from app.errors import NotFound
+from app.purchases.ceilings import check_sale, needs_of_ceilings
 from app.purchases.commands import AcceptPurchase, CancelPurchase, OpenPurchase
 from app.purchases.domain import Product, Purchase, PurchaseStatus
 from app.purchases.errors import ContractChanged, ProductNotOnSale, PurchaseNotAwaitingPayment
 from app.purchases.facts import purchase_facts
-from app.purchases.tables import PRODUCT_BY_ID, PRODUCTS, PURCHASE_BY_ID, PURCHASES
+from app.purchases.tables import (
+    PRODUCT_BY_ID,
+    PRODUCT_OF_PURCHASE,
+    PRODUCTS,
+    PURCHASE_BY_ID,
+    PURCHASES,
+)
 from app.writer.commands import Decision, Event, Plan
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from app.writer.book import Book
+    from app.writer.tables import Need
 
 OPEN: Final = "open"
 """The status of a book in which everything goes on."""
@@ -28,6 +36,7 @@ def decide_open(command: OpenPurchase, book: Book, at: datetime) -> Decision[Pur
     """Start a sale of a product as it is now.
 
     Raises:
+        CeilingExceeded: It is more than its consumer, where that is known, may have prepaid here.
         ContractChanged: The consumer accepted another text than the product's.
         MerchantFrozen: The merchant sells nothing now.
         NotFound: No such product or store.
@@ -44,6 +53,8 @@ def decide_open(command: OpenPurchase, book: Book, at: datetime) -> Decision[Pur
     accepted = command.accepted_sha256
     if accepted is not None and accepted != product.contract_sha256:
         raise ContractChanged(product.contract_sha256)
+    if command.holder is not None:
+        check_sale(command.ceilings, product, book, command.holder.consumer, at)
     return _kept(_opened(command, product, at), "purchase.opened")
 
 
@@ -72,6 +83,7 @@ def decide_accept(command: AcceptPurchase, book: Book, at: datetime) -> Decision
     """Take a purchase for its first acceptor; accepting again gives the same purchase.
 
     Raises:
+        CeilingExceeded: It is more than its consumer may have prepaid here.
         ContractChanged: Another text was accepted than the one sold.
         NotFound: No such purchase, or it is another consumer's.
         PurchaseNotAwaitingPayment: It was cancelled or has expired.
@@ -86,6 +98,9 @@ def decide_accept(command: AcceptPurchase, book: Book, at: datetime) -> Decision
         return _unchanged(purchase, at)
     if (status := purchase.status_at(at)) != PurchaseStatus.AWAITING_PAYMENT:
         raise PurchaseNotAwaitingPayment(status)
+    product = book.find(PRODUCTS, purchase.product_id)
+    assert product is not None, "a purchase has a product"
+    check_sale(command.ceilings, product, book, holder.consumer, at)
     accepted = purchase._replace(
         consumer=holder.consumer,
         consumer_id=holder.consumer_id,
@@ -129,12 +144,31 @@ def _unchanged(purchase: Purchase, at: datetime) -> Decision[Purchase]:
     return Decision(purchase, subject_id=purchase.purchase_id, facts=facts)
 
 
+def _prepaid(command: OpenPurchase | AcceptPurchase) -> tuple[Need, ...]:
+    """Ask for what the consumer has prepaid, where a ceiling may bind."""
+    if command.ceilings is None or command.holder is None:
+        return ()
+    return needs_of_ceilings(command.holder.consumer)
+
+
 PLANS: Final[tuple[Plan[Any, Any], ...]] = (
     Plan(
         OpenPurchase,
-        lambda command: (PRODUCT_BY_ID(command.product_id), STORE_BY_ID(command.store_id)),
+        lambda command: (
+            PRODUCT_BY_ID(command.product_id),
+            STORE_BY_ID(command.store_id),
+            *_prepaid(command),
+        ),
         decide_open,
     ),
-    Plan(AcceptPurchase, lambda command: (PURCHASE_BY_ID(command.purchase_id),), decide_accept),
+    Plan(
+        AcceptPurchase,
+        lambda command: (
+            PURCHASE_BY_ID(command.purchase_id),
+            PRODUCT_OF_PURCHASE(command.purchase_id),
+            *_prepaid(command),
+        ),
+        decide_accept,
+    ),
     Plan(CancelPurchase, lambda command: (PURCHASE_BY_ID(command.purchase_id),), decide_cancel),
 )

@@ -15,6 +15,7 @@ PURCHASES: Final = Table(
     ("purchase_id",),
     ("status", "consumer", "consumer_id", "issuer", "accepted_at", "card_id"),
 )
+PURCHASES_OF_CONSUMER: Final = Index(PURCHASES, ("consumer",))
 RECEIPTS: Final = Table(
     "receipt",
     Receipt,
@@ -63,6 +64,29 @@ PRODUCT_OF_PURCHASE: Final = Lookup(
     " JOIN card_product ON card_product.merchant_no = purchase.merchant_no"
     " AND card_product.product_id = purchase.product_id",
 )
+_HELD_BY: Final = (
+    "JOIN card ON card.merchant_no = need.merchant_no AND card.consumer = need.v1"
+    " AND card.status NOT IN ('used_up', 'refunding', 'refunded', 'recalled', 'replaced')"
+    " JOIN card_product ON card_product.merchant_no = need.merchant_no"
+    " AND card_product.product_id = card.product_id"
+)
+# Read before the book's time is taken, which decides: what expires in between is loaded too.
+_ACCEPTED_BY: Final = (
+    "JOIN purchase ON purchase.merchant_no = need.merchant_no AND purchase.consumer = need.v1"
+    " AND purchase.status = 'awaiting_payment' AND purchase.accepted_at IS NOT NULL"
+    " AND purchase.expires_at > anxin_now()"
+)
+PRODUCTS_HELD_BY: Final = Lookup("products_held_by", PRODUCTS, ("uuid",), _HELD_BY)
+"""The products of a consumer's cards."""
+PURCHASES_ACCEPTED_BY: Final = Lookup("purchases_accepted_by", PURCHASES, ("uuid",), _ACCEPTED_BY)
+"""The purchases that a consumer accepted and has not paid."""
+PRODUCTS_BOUGHT_BY: Final = Lookup(
+    "products_bought_by",
+    PRODUCTS,
+    ("uuid",),
+    f"{_ACCEPTED_BY} JOIN card_product ON card_product.merchant_no = need.merchant_no"
+    " AND card_product.product_id = purchase.product_id",
+)
 RECEIPT_BY_ID: Final = Lookup(
     "receipt_by_id",
     RECEIPTS,
@@ -78,11 +102,14 @@ RECEIPT_BY_REFERENCE: Final = Lookup(
 )
 
 TABLES: Final[tuple[Table[Any], ...]] = (PRODUCTS, PURCHASES, RECEIPTS, REFUNDS)
-INDEXES: Final[tuple[Index[Any], ...]] = (RECEIPTS_BY_REFERENCE,)
+INDEXES: Final[tuple[Index[Any], ...]] = (PURCHASES_OF_CONSUMER, RECEIPTS_BY_REFERENCE)
 LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
     PRODUCT_BY_ID,
     PURCHASE_BY_ID,
     PRODUCT_OF_PURCHASE,
+    PRODUCTS_HELD_BY,
+    PURCHASES_ACCEPTED_BY,
+    PRODUCTS_BOUGHT_BY,
     RECEIPT_BY_ID,
     RECEIPT_BY_REFERENCE,
 )

@@ -1,11 +1,14 @@
 """Pay for a purchase as a consumer and a bank would, in one call."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from app.access.principals import consumer_of
+from app.cards.ceilings import Ceilings
+from app.cards.errors import CeilingExceeded
 from app.db.engine import Database, Transaction
 from app.errors import NotFound
 from app.money import Fen
@@ -41,7 +44,11 @@ class _Account:
     bank: str
 
 
-async def pay(till: Till, payment: Payment) -> Answered[Recorded]:
+CeilingsOf = Callable[[int], Awaitable[Ceilings | None]]
+"""Gives what one consumer may have prepaid at a merchant, by its number."""
+
+
+async def pay(till: Till, payment: Payment, ceilings_of: CeilingsOf) -> Answered[Recorded]:
     """Accept the contract for the purchase's holder, then report the money as the bank does.
 
     A purchase that nobody claimed becomes the seeded consumer's. One that cannot be accepted any
@@ -56,7 +63,7 @@ async def pay(till: Till, payment: Payment) -> Answered[Recorded]:
         account = await _find_account(tx, payment, purchase)
         paid_at = payment.paid_at or await _paid_before(tx, account, payment)
     if purchase is not None and purchase.accepted_at is None:
-        await _accept(till, purchase)
+        await _accept(till, purchase, await ceilings_of(purchase.merchant_no))
     if paid_at is None:
         async with till.db.transaction() as tx:
             paid_at = await tx.now()
@@ -72,7 +79,7 @@ async def pay(till: Till, payment: Payment) -> Answered[Recorded]:
     return await record_receipt(till, reported, request=None)
 
 
-async def _accept(till: Till, purchase: Purchase) -> None:
+async def _accept(till: Till, purchase: Purchase, ceilings: Ceilings | None) -> None:
     holder = Holder(consumer_of(SANDBOX_ISSUER, CONSUMER_ID), CONSUMER_ID, SANDBOX_ISSUER)
     if purchase.consumer is not None:
         assert purchase.consumer_id is not None
@@ -84,11 +91,13 @@ async def _accept(till: Till, purchase: Purchase) -> None:
         purchase_id=purchase.purchase_id,
         holder=holder,
         contract_sha256=purchase.contract_sha256,
+        ceilings=ceilings,
     )
     try:
         await change_purchase(till, command)
-    except (PurchaseNotAwaitingPayment, NotFound):
-        # Expired or cancelled meanwhile, or somebody else was first: the money decides itself.
+    except (CeilingExceeded, PurchaseNotAwaitingPayment, NotFound):
+        # Too much for its consumer, expired or cancelled meanwhile, or somebody else was first:
+        # the money decides itself.
         return
 
 

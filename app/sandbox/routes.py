@@ -1,5 +1,6 @@
 """`/v1/sandbox`: shortcuts without a credential. Production has none of these routes."""
 
+from functools import partial
 from typing import Final
 
 from fastapi import Response
@@ -9,6 +10,7 @@ from app.api.dependencies import DatabaseDep, ServicesDep
 from app.api.problems import problems
 from app.api.routing import api_router
 from app.purchases.errors import BankReferenceReused
+from app.purchases.routes import ceilings_at
 from app.purchases.schemas import ReceiptRead
 from app.purchases.service import Till
 from app.sandbox import paying, service
@@ -53,7 +55,8 @@ async def advance_clock(body: ClockAdvance, db: DatabaseDep) -> ClockRead:
 async def pay(body: PaymentCreate, services: ServicesDep, response: Response) -> ReceiptRead:
     """Accept the contract for the consumer, and report the money as the bank does."""
     till = Till(services.db, services.writer, services.sealer, services.calendar, services.policies)
-    recorded = (await paying.pay(till, body.to_domain())).value
+    ceilings = partial(ceilings_at, services)
+    recorded = (await paying.pay(till, body.to_domain(), ceilings)).value
     response.status_code = 201 if recorded.created else 200
     return ReceiptRead.from_domain(recorded.receipt)
 

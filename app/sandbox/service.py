@@ -162,6 +162,7 @@ class SandboxMaker:
                 self.policies,
                 merchant.merchant_no,
                 new,
+                by=OPERATOR,
                 request=_request(seed, new.kind),
             )
             for new in PRODUCTS

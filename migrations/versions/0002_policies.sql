@@ -30,3 +30,14 @@ CREATE TABLE policy (
 );
 
 CREATE UNIQUE INDEX policy_runs_on_once ON policy (key, region) WHERE valid_to IS NULL;
+
+-- The ceilings on what a consumer may have prepaid. A product is exempt from them from when a
+-- second person has approved the legal basis that its merchant gave.
+ALTER TABLE card_product
+    ADD COLUMN ceiling_exempted_at timestamptz,
+    ADD CONSTRAINT product_exempted_says_why CHECK (
+        ceiling_exempted_at IS NULL OR ceiling_exemption IS NOT NULL);
+
+-- What a consumer accepted and has not paid counts as prepaid.
+CREATE INDEX purchase_accepted_by ON purchase (merchant_no, consumer, expires_at)
+WHERE status = 'awaiting_payment' AND accepted_at IS NOT NULL;

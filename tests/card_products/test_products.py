@@ -12,7 +12,7 @@ from app.money import Fen
 from app.policies.current import CurrentPolicies
 from app.policies.domain import Policies
 from app.writer.requests import RequestKey
-from tests.builder import Builder, a_product
+from tests.builder import PROPOSER, Builder, a_product
 
 
 @pytest.fixture
@@ -40,7 +40,12 @@ async def test_a_replay_gives_the_same_product(db: Database, given: Builder) -> 
 
     first, again = [
         await service.create_product(
-            db, CurrentPolicies(db, Policies()), merchant.merchant_no, a_product(), request=request
+            db,
+            CurrentPolicies(db, Policies()),
+            merchant.merchant_no,
+            a_product(),
+            by=PROPOSER,
+            request=request,
         )
         for _ in range(2)
     ]
