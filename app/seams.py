@@ -30,12 +30,12 @@ from app.merchants import payees
 from app.policies import service as policies_service
 from app.policies.current import CurrentPolicies
 from app.policies.errors import PolicyDatePassed, PolicyOverlaps
+from app.purchases import returning, suspense
 from app.purchases import service as purchases_service
-from app.purchases import suspense
 from app.purchases.errors import PurchaseNotAwaitingPayment, ReceiptNotInSuspense
 from app.refunds import payees as refund_payees
 from app.refunds import service as refunds_service
-from app.refunds.errors import ClosureInProgress
+from app.refunds.errors import ClosureInProgress, RefundNotAllowed
 from app.writer.engine import Writer
 
 CONDUCTS: Final[Conducts] = {
@@ -59,6 +59,7 @@ def executors(
         policies_service.EXECUTORS,
         refund_payees.executors(till.writer, till.sealer),
         rulings.executors(desk),
+        returning.EXECUTORS,
         suspense.executors(till),
     )
 
@@ -88,6 +89,7 @@ def declare(api: FastAPI) -> None:
         PolicyOverlaps,
         PurchaseNotAwaitingPayment,
         ReceiptNotInSuspense,
+        RefundNotAllowed,
     )
     declare_refusals(api, answer_case, *on_upholding)
     declare_refusals(api, approve, *on_approval, *on_upholding)

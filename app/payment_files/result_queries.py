@@ -58,6 +58,7 @@ class LiveRefund(NamedTuple):
 
     refund_id: UUID
     card_id: UUID | None
+    receipt_id: UUID | None
     status: str
 
 
@@ -205,7 +206,7 @@ async def live_refunds(
     rows = await tx.fetch(
         LiveRefund,
         """
-        SELECT refund_id, card_id, status FROM refund
+        SELECT refund_id, card_id, receipt_id, status FROM refund
         WHERE merchant_no = :no AND refund_id = ANY(CAST(:ids AS uuid[]))
         """,
         no=merchant_no,

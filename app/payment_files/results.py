@@ -5,7 +5,7 @@ goes on where it stopped, by whoever finds it, and a retry is answered as the fi
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -30,6 +30,7 @@ from app.payment_files.domain import (
     OrderStatus,
     Outcome,
     Reason,
+    RefundStatus,
     ReportedResult,
     ReportedStatus,
     ResultOutcome,
@@ -44,6 +45,9 @@ log = structlog.stdlib.get_logger()
 
 CONFLICT: Final = "payment_result_conflict"
 """The kind of alert that a contradicting result raises."""
+
+PAYER_ACCOUNT_NEEDED: Final = "payer_account_needed"
+"""The kind that money from suspense raises which its payer's account does not take."""
 
 
 class Line(NamedTuple):
@@ -190,6 +194,7 @@ async def _apply(
             desk.book(order.order_id, verdict.status, verdict.bookings, _reason_of(result))
         if verdict.outcome is Outcome.CONFLICT:
             alerts.append(_alert(order, result, verdict, ledger))
+        alerts += _payers_without_account(desk, order, result)
         outcomes.append(
             OutcomeRow(order.merchant_no, report_id, position, order.order_id, verdict.outcome)
         )
@@ -226,6 +231,30 @@ def _alert(
         Json(json.dumps(detail)),
         ledger.at,
     )
+
+
+def _payers_without_account(
+    desk: Desk, order: LiveOrder, result: ReportedResult
+) -> Iterator[AlertRow]:
+    """Tell operators of money from suspense whose payer must name another account.
+
+    A card's holder sees it in their refund; a payer sees nothing here.
+    """
+    refund = None if order.refund_id is None else desk.refunds[order.refund_id]
+    if (
+        refund is not None
+        and refund.card_id is None
+        and refund.status == RefundStatus.ACCOUNT_NEEDED
+        and desk.orders[order.order_id].status != order.status
+    ):
+        yield AlertRow(
+            ids.new_id(order.merchant_no),
+            order.merchant_no,
+            PAYER_ACCOUNT_NEEDED,
+            refund.receipt_id,
+            Json(json.dumps({"reason": result.reason})),
+            desk.ledger.at,
+        )
 
 
 async def _settle_file(tx: Transaction, file_id: UUID) -> FileStatus:

@@ -19,11 +19,13 @@ from app.api.routing import api_router
 from app.api.schemas import ReceiptId
 from app.errors import NotFound
 from app.ids import Prefix, parse
-from app.purchases import receiving, suspense
+from app.purchases import receiving, returning, suspense
 from app.purchases.domain import ReceiptStatus
 from app.purchases.errors import BankReferenceReused, ReceiptNotInSuspense
 from app.purchases.routes import till_of
 from app.purchases.schemas import ReceiptCreate, ReceiptMatch, ReceiptRead
+from app.refunds.errors import RefundNotAllowed
+from app.refunds.schemas import PayeeAccount
 
 router = api_router("/v1", tag="purchases")
 
@@ -108,6 +110,32 @@ async def return_receipt(
     """Put before a second person that money in suspense goes back to its payer."""
     proposed = await suspense.propose_return(
         db, parse(Prefix.RECEIPT, receipt_id), by=operator.person_id, request=request
+    )
+    mark_replayed(response, proposed)
+    return ApprovalRead.from_domain(proposed.value)
+
+
+@router.post(
+    "/receipts/{receipt_id}/payee-account",
+    status_code=202,
+    summary="Propose where a receipt goes back to",
+    responses=problems(NotFound, RefundNotAllowed),
+)
+async def name_receipt_payee(
+    receipt_id: ReceiptId,
+    body: PayeeAccount,
+    operator: OperatorDep,
+    request: IdempotencyDep,
+    services: ServicesDep,
+    response: Response,
+) -> ApprovalRead:
+    """Put before a second person an account of the payer's, after theirs took nothing."""
+    proposed = await returning.propose_payee(
+        till_of(services),
+        parse(Prefix.RECEIPT, receipt_id),
+        body.to_domain(),
+        by=operator.person_id,
+        request=request,
     )
     mark_replayed(response, proposed)
     return ApprovalRead.from_domain(proposed.value)

@@ -188,6 +188,15 @@ async def _return(world: World, side: Side) -> Call:
     return f"/v1/receipts/{await world.suspense(side)}/return", None
 
 
+async def _payee_of_receipt(world: World, side: Side) -> Call:
+    receipt_id = await world.suspense(side)
+    path = f"/v1/receipts/{receipt_id}"
+    proposal = await world.made(f"{path}/return", world.operator)
+    await world.made(f"/v1/approvals/{proposal['id']}/approve", world.operator2)
+    await world.returned_refund(side)  # what waits besides is given back with it
+    return f"{path}/payee-account", {"holder_name": "王芳", "account_number": "6228480402564890018"}
+
+
 def _merchant() -> dict[str, object]:
     name = unique("商户")
     payee = {"holder_name": name, "account_number": "6222021234567890", "bank_code": "1023310"}
@@ -397,6 +406,10 @@ _OPERATOR: Final[list[Row]] = [
     Row("GET", "/v1/receipts", Role.OPERATOR, _plain("/v1/receipts?status=suspense")),
     Row("POST", "/v1/receipts/{receipt_id}/match", Role.OPERATOR, _match, status=202),
     Row("POST", "/v1/receipts/{receipt_id}/return", Role.OPERATOR, _return, status=202),
+    Row(
+        "POST", "/v1/receipts/{receipt_id}/payee-account", Role.OPERATOR, _payee_of_receipt,
+        status=202,
+    ),
     Row("GET", "/v1/ledger/trial-balance", Role.OPERATOR, _plain("/v1/ledger/trial-balance")),
     Row(
         "GET", "/v1/ledger/accounts", Role.OPERATOR,
