@@ -32,6 +32,7 @@ from app.refunds.domain import RefundStatus
 from app.refunds.enacting import enact
 from app.refunds.errors import ClosureInProgress, RefundNotAllowed
 from app.refunds.finding import facts_in
+from app.refunds.pausing import pause, resume
 from app.refunds.quoting import is_closing, quote_upheld
 from app.refunds.rows import CardRefund, facts_of, new_refund
 from app.refunds.tables import REFUNDS, REFUNDS_OF_CARD
@@ -66,16 +67,18 @@ def open_claim(
         status=RefundStatus.CASE_OPEN, case_id=case.case_id
     )
     voided = void_pending(book, [card.card_id], at)
-    waits = voided.cards.get(card.card_id, card)._replace(status=CardStatus.REFUNDING)
+    stopped = pause(voided.cards.get(card.card_id, card), seq=book.next_seq, at=at)
+    waits = stopped.card._replace(status=CardStatus.REFUNDING)
     return Decision(
         refund,
         rows=(
             *({**voided.cards, waits.card_id: waits}).values(),
+            *stopped.rows,
             *voided.charges,
             refund,
             case,
         ),
-        entries=(entry_of(case),),
+        entries=(*stopped.entries, entry_of(case)),
         events=(
             *voided.events,
             Event("refund.case_opened", refund.refund_id),
@@ -111,7 +114,7 @@ def decide_step(command: TakeClaimStep, book: Book, at: datetime) -> Decision[Ca
     elif told.decision == CaseDecision.UPHELD:
         done = _uphold(refund, told, book, at)
     else:
-        done = _ended(refund, told, book)
+        done = _ended(refund, told, book, at)
     return replace(done, result=told, subject_id=told.case_id, facts=case_facts(told))  # pyright: ignore[reportReturnType]  # the same decision, told of its case
 
 
@@ -136,7 +139,7 @@ def decide_withdraw(command: WithdrawRefund, book: Book, at: datetime) -> Decisi
         )
     if is_closing(book.head.status):
         raise ClosureInProgress
-    return _ended(refund, after(_case_of(refund, book), WITHDRAWAL, at), book)
+    return _ended(refund, after(_case_of(refund, book), WITHDRAWAL, at), book, at)
 
 
 def uphold_by_closure(book: Book, card_id: UUID, at: datetime) -> Decision[CardRefund] | None:
@@ -187,18 +190,19 @@ def _uphold(
     return _with_case(enact(refund.quoted(quote), book, at), told)
 
 
-def _ended(refund: CardRefund, told: CaseFile, book: Book) -> Decision[CardRefund]:
+def _ended(refund: CardRefund, told: CaseFile, book: Book, at: datetime) -> Decision[CardRefund]:
     """End a claim that nothing comes of: the card is again what it was."""
     assert told.decision is not None, "only a decision ends a claim"
     card = book.find(CARDS, refund.card_id)
     assert card is not None, "a claim's card is loaded with it"
     ended = refund._replace(status=_ENDED[told.decision])
-    event = Event(f"refund.{ended.status}", ended.refund_id)
+    running = resume(_as_before(card, refund), seq=book.next_seq, at=at)
     return _with_case(
         Decision(
             ended,
-            rows=(_as_before(card, refund), ended),
-            events=(event,),
+            rows=(running.card, *running.rows, ended),
+            entries=running.entries,
+            events=(Event(f"refund.{ended.status}", ended.refund_id),),
             subject_id=ended.refund_id,
             facts=facts_of(ended),
         ),

@@ -1,6 +1,7 @@
 """What consumers, merchants and operators do about claims, on the real service."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from app.access import approvals
@@ -13,7 +14,7 @@ from app.cases.queries import find_case
 from app.cases.rows import CaseDecision, CaseFile, CaseKind
 from app.cases.rulings import Proposal
 from app.cases.service import Desk
-from app.holds.commands import LiftHold, PlaceHold
+from app.holds.commands import ExpireHolds, PlaceHold
 from app.holds.domain import HoldTarget
 from app.ids import merchant_no_of, new_id
 from app.money import Fen
@@ -129,18 +130,20 @@ class Claimant:
     async def scheduled(self, refund: CardRefund, step: Scheduling) -> CaseFile:
         return (await cases.take_step(self.desk, await self.case(refund), step, None)).value
 
-    async def held(self, card_id: UUID) -> UUID:
+    async def held(self, card_id: UUID, *, until: datetime | None = None) -> UUID:
         no, hold_id = merchant_no_of(card_id), new_id(merchant_no_of(card_id))
         await self.given.writer.submit(
             PlaceHold(
                 no, None, hold_id, HoldTarget.CARD, card_id, None, "浙01执1号", "冻结",
-                bytes(16), "li.na", None,
+                bytes(16), "li.na", until,
             )
         )  # fmt: skip
         return hold_id
 
-    async def lifted(self, card_id: UUID, hold_id: UUID) -> None:
-        await self.given.writer.submit(LiftHold(merchant_no_of(card_id), None, hold_id, card_id))
+    async def holds_ended(self, card_id: UUID, hold_id: UUID) -> None:
+        """Let the worker end what the clock has ended."""
+        no = merchant_no_of(card_id)
+        await self.given.writer.submit(ExpireHolds(no, (hold_id,), (card_id,)))
 
     async def days_pass(self, days: int) -> None:
         async with self.given.db.transaction() as tx:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
 from app.calendar.service import load_official_years
+from app.card_life.commands import FreezeCard
 from app.card_products.domain import CardKind
 from app.cards.errors import CardInRefund
 from app.cases import service as cases
@@ -494,11 +496,12 @@ async def test_silence_of_a_held_cards_merchant_waits_for_the_hold(later: Claima
     shop, li = await given.shop(), a_consumer()
     card_id = await given.card(shop, li)
     refund = await later.claimed(li, card_id)
-    hold_id = await later.held(card_id)
+    hold_id = await later.held(card_id, until=await given.now() + timedelta(days=50))
     await later.days_pass(40)
 
     assert await cases.decide_silent(later.desk) == 0
-    await later.lifted(card_id, hold_id)
+    await later.days_pass(20)
+    await later.holds_ended(card_id, hold_id)
     assert await cases.decide_silent(later.desk) == 1
     assert (await later.refund(refund)).status == RefundStatus.DECIDED
 
@@ -514,6 +517,57 @@ async def test_the_term_of_a_card_may_end_while_its_claim_is_judged(later: Claim
     done = await later.ruled(refund, UPHELD)
 
     assert (done.status, done.amount) == (RefundStatus.DECIDED, refund.amount)
+
+
+async def test_the_days_in_which_a_claim_was_judged_do_not_count(later: Claimant) -> None:
+    given = later.given
+    shop, li = await given.shop(), a_consumer()
+    card_id = await given.card(shop, li, CardKind.PERIOD, term_days=100)
+    before = await given.read(card_id)
+    refund = await later.claimed(li, card_id)
+    assert (await given.read(card_id)).frozen_on == before.activated_on
+    await later.answered(refund, agree=False)
+    await later.days_pass(40)
+
+    await later.ruled(refund, REJECTED)
+
+    card = await given.read(card_id)
+    assert (card.status, card.frozen_on, card.frozen_days) == ("active", None, 40)
+    assert before.valid_until is not None
+    assert card.valid_until == before.valid_until + timedelta(days=40)
+    await given.used_by_code(shop, li, Use(visit=True))
+    assert (await given.read(card_id)).last_visit_day == 1
+
+
+async def test_a_card_that_was_frozen_before_its_claim_stays_frozen_after_it(
+    later: Claimant,
+) -> None:
+    given = later.given
+    shop, li = await given.shop(), a_consumer()
+    card_id = await given.card(shop, li, CardKind.PERIOD, term_days=100)
+    await given.writer.submit(FreezeCard(shop.merchant_no, None, card_id, li.consumer))
+    before = await given.read(card_id)
+    await later.days_pass(3)
+    refund = await later.claimed(li, card_id)
+    await later.days_pass(2)
+
+    await later.withdrawn(li, refund)
+
+    assert await given.read(card_id) == before
+
+
+async def test_an_upheld_claim_of_a_period_card_leaves_its_term_stopped(
+    given: Trader, claimant: Claimant
+) -> None:
+    shop, li = await given.shop(), a_consumer()
+    card_id = await given.card(shop, li, CardKind.PERIOD)
+    refund = await claimant.claimed(li, card_id)
+
+    await claimant.answered(refund, agree=True)
+
+    done, card = await claimant.refund(refund), await given.read(card_id)
+    assert (done.amount, card.status) == (card.paid_amount, "refunding")
+    assert card.frozen_on is not None
 
 
 async def test_beyond_the_calendar_a_case_waits_until_the_year_is_loaded(
