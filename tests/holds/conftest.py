@@ -17,6 +17,10 @@ from app.holds.service import NewHold
 from app.ids import Prefix, new_platform_id, to_text
 from app.writer.requests import RequestKey
 from tests.builder import APPROVER, PROPOSER, Shop, Trader, a_key, unique
+from tests.payment_files.conftest import world
+
+__all__ = ["world"]
+"""The fixture of a world of its own: cuts take every merchant's money."""
 
 Authority = OperatorPrincipal | RegulatorPrincipal
 
