@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.cards.ceilings import Ceilings
 from app.writer.requests import RequestKey
 
 
@@ -74,6 +75,8 @@ class AcceptTransfer:
     """Hides the new holder in the chain."""
     refund_wait_days: int
     """Until the new holder may ask for a refund (policy)."""
+    ceilings: Ceilings | None = None
+    """What one consumer may have prepaid here; None where no ceiling binds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,18 @@ from app.card_life.errors import CardKindMismatch, TransferNotOpen
 from app.card_life.rows import CardTransfer
 from app.card_life.schemas import TransferCreate, TransferRead
 from app.card_life.service import Office
-from app.cards.errors import CardInRefund, CardNotActive, CardOnHold, MerchantFrozen
+from app.cards.errors import (
+    CardInRefund,
+    CardNotActive,
+    CardOnHold,
+    CeilingExceeded,
+    MerchantFrozen,
+)
 from app.cards.schemas import CardRead
 from app.charges.errors import ChargeDisputed
 from app.errors import DomainError, NotFound
 from app.ids import Prefix, merchant_no_of, parse
+from app.purchases.service import ceilings_at
 from app.writer.answers import Answered
 from app.writer.requests import RequestKey
 
@@ -166,7 +173,7 @@ async def read_my_transfer(
 @router.post(
     "/transfers/{transfer_id}/accept",
     summary="Accept a card",
-    responses=problems(TransferNotOpen, *_OF_TRANSFERS),
+    responses=problems(CeilingExceeded, TransferNotOpen, *_OF_TRANSFERS),
 )
 async def accept_transfer(
     transfer_id: TransferId,
@@ -177,12 +184,14 @@ async def accept_transfer(
 ) -> TransferRead:
     """Take the card over, with its terms and uses; what waits on it is voided."""
     parsed = parse(Prefix.TRANSFER, transfer_id)
-    policies = await services.policies_of(merchant_no_of(parsed))
+    no = merchant_no_of(parsed)
+    policies = await services.policies_of(no)
     done = await service.accept_transfer(
         office_of(services),
         consumer.consumer,
         parsed,
         refund_wait_days=policies.transfer_refund_wait_days,
+        ceilings=await ceilings_at(services.policies, services.directory, no),
         request=request,
     )
     return await _answer(done, consumer, services, response)

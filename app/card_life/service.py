@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from app.access.principals import ConsumerPrincipal
     from app.card_life.commands import TermCommand, TransferCommand
     from app.card_life.rows import CardTransfer
+    from app.cards.ceilings import Ceilings
     from app.cards.domain import Card
     from app.cards.holding import CardHold
     from app.db.engine import Database
@@ -135,12 +136,13 @@ async def offer_transfer(
     return await carry_out(office, command)
 
 
-async def accept_transfer(
+async def accept_transfer(  # noqa: PLR0913  # what the command carries
     office: Office,
     consumer: UUID,
     transfer_id: UUID,
     *,
     refund_wait_days: int,
+    ceilings: Ceilings | None = None,
     request: RequestKey | None,
 ) -> Answered[CardTransfer]:
     """Take a card over; a retry gives the same.
@@ -163,6 +165,7 @@ async def accept_transfer(
         consumer,
         secrets.token_bytes(_SALT_BYTES),
         refund_wait_days,
+        ceilings,
     )
     return await carry_out(office, command)
 

@@ -49,6 +49,7 @@ from app.errors import NotFound
 from app.holds.standing import by_the_clock, card_holds
 from app.holds.tables import HOLDS_ON
 from app.ledger.posting import Entry
+from app.purchases.ceilings import check_taking_over, needs_of_taking_over
 from app.refunds.domain import RefundStatus
 from app.refunds.tables import DISPUTED_WITH_CARD, REFUNDS_OF_CARD, REFUNDS_WITH_CARD
 from app.writer.commands import Decision, Event, Plan
@@ -118,6 +119,7 @@ def decide_accept(command: AcceptTransfer, book: Book, at: datetime) -> Decision
         CardInRefund: It is being refunded, or was.
         CardNotActive: It is lost, used up, recalled or replaced.
         CardOnHold: A court or authority holds it.
+        CeilingExceeded: It is more than the receiver may have prepaid here.
         ChargeDisputed: A use of it is disputed, which is decided first.
         MerchantFrozen: The merchant is frozen or closing.
         NotFound: No such transfer, or it is to another.
@@ -133,6 +135,7 @@ def decide_accept(command: AcceptTransfer, book: Book, at: datetime) -> Decision
         # No offer outlives its giver's hold on the card.
         raise NotFound
     _check_transferable(card, book, at)
+    check_taking_over(command.ceilings, card, book, command.consumer, at)
     voided = void_pending(book, [card.card_id], at)
     salts = (_salt_of_holder(card, book), command.salt)
     accepted = transfer.accepted(salts=salts, entry_no=card.entry_count + 1, at=at)
@@ -261,12 +264,12 @@ def _accepting(command: AcceptTransfer) -> tuple[Need, ...]:
         PENDING_WITH_CARD(card),
         DISPUTED_WITH_CARD(card),
         REFUNDS_WITH_CARD(card),
-        # What the card joins. A use of the new holder's in the same batch draws on all of it, and
-        # the database does not know yet that the card is among it.
+        # What the card joins: a use in the same batch draws on all of it, with the card in it.
         ACCOUNTS_OF_CARDS_WITH(card),
         CARDS_OF(command.consumer),
         ACCOUNTS_OF_CARDS_OF(command.consumer),
         PENDING_OF(command.consumer),
+        *needs_of_taking_over(command.ceilings, command.consumer, card),
     )
 
 

@@ -10,6 +10,7 @@ from app.cards.tables import CARDS_OF, CARDS_OF_CONSUMER
 from app.policies.domain import NO_CEILING_AMOUNT
 from app.purchases.domain import PurchaseStatus
 from app.purchases.tables import (
+    PRODUCT_WITH_CARD,
     PRODUCTS,
     PRODUCTS_BOUGHT_BY,
     PRODUCTS_HELD_BY,
@@ -53,6 +54,15 @@ def needs_of_ceilings(consumer: UUID) -> tuple[Need, ...]:
     )
 
 
+def needs_of_taking_over(
+    ceilings: Ceilings | None, consumer: UUID, card_id: UUID
+) -> tuple[Need, ...]:
+    """Name the rows that `check_taking_over` needs; none where no ceiling binds."""
+    if ceilings is None:
+        return ()
+    return PRODUCT_WITH_CARD(card_id), *needs_of_ceilings(consumer)
+
+
 def prepaid_by(book: Book, consumer: UUID, at: datetime) -> Prepaid:
     """Add up what a consumer has prepaid: cards, and accepted purchases that wait for payment.
 
@@ -94,8 +104,7 @@ def check_taking_over(
 ) -> None:
     """Refuse to let a consumer take a card over where that is more than may be prepaid here.
 
-    The command must have asked for the card's product too. How long the card still lasts is not
-    asked: nobody prepays it anew.
+    How long the card still lasts is not asked: nobody prepays it anew.
 
     Raises:
         CeilingExceeded: It would exceed a ceiling, together with what is live and accepted.

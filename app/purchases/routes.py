@@ -15,12 +15,10 @@ from app.api.problems import problems
 from app.api.routing import api_router
 from app.api.schemas import PurchaseId
 from app.api.services import Services
-from app.cards.ceilings import Ceilings
 from app.cards.errors import CeilingExceeded, MerchantFrozen
 from app.errors import NotFound
 from app.ids import Prefix, merchant_no_of, new_id, parse
 from app.purchases import service
-from app.purchases.ceilings import ceilings_of
 from app.purchases.commands import AcceptPurchase, CancelPurchase, Holder, OpenPurchase
 from app.purchases.errors import (
     ContractChanged,
@@ -65,7 +63,7 @@ async def create_purchase(
         None if named is None else _named_holder(services, named),
         None,
         policies.purchase_lifetime_seconds,
-        await ceilings_at(services, merchant.merchant_no),
+        await service.ceilings_at(services.policies, services.directory, merchant.merchant_no),
     )
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)
@@ -154,7 +152,7 @@ async def buy(
         Holder(consumer.consumer, consumer.consumer_id, consumer.issuer),
         bytes.fromhex(body.contract_sha256),
         policies.purchase_lifetime_seconds,
-        await ceilings_at(services, merchant_no),
+        await service.ceilings_at(services.policies, services.directory, merchant_no),
     )
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)
@@ -195,7 +193,7 @@ async def accept_purchase(
         parsed,
         Holder(consumer.consumer, consumer.consumer_id, consumer.issuer),
         bytes.fromhex(body.contract_sha256),
-        await ceilings_at(services, merchant_no_of(parsed)),
+        await service.ceilings_at(services.policies, services.directory, merchant_no_of(parsed)),
     )
     done = await service.change_purchase(till_of(services), command)
     mark_replayed(response, done)
@@ -205,16 +203,6 @@ async def accept_purchase(
 def till_of(services: Services) -> Till:
     """Give the use cases of sales what they need of the process."""
     return Till(services.db, services.writer, services.sealer, services.calendar, services.policies)
-
-
-async def ceilings_at(services: Services, merchant_no: int) -> Ceilings | None:
-    """Give what one consumer may have prepaid at a merchant today.
-
-    Raises:
-        NotFound: There is no such merchant.
-    """
-    policies = await services.policies_of(merchant_no)
-    return ceilings_of(policies, await services.directory.industry_of(merchant_no))
 
 
 def _named_holder(services: Services, consumer_id: str) -> Holder:

@@ -10,6 +10,7 @@ import structlog
 from app.errors import NotFound
 from app.ids import merchant_no_of
 from app.purchases import queries
+from app.purchases.ceilings import ceilings_of
 from app.purchases.commands import (
     AcceptPurchase,
     CancelPurchase,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.calendar.current import CurrentCalendar
+    from app.cards.ceilings import Ceilings
+    from app.cards.directory import MerchantDirectory
     from app.db.engine import Database
     from app.db.sealing import Sealer
     from app.policies.current import CurrentPolicies
@@ -43,6 +46,18 @@ class Till:
     sealer: Sealer
     calendar: CurrentCalendar
     policies: CurrentPolicies
+
+
+async def ceilings_at(
+    policies: CurrentPolicies, directory: MerchantDirectory, merchant_no: int
+) -> Ceilings | None:
+    """Give what one consumer may have prepaid at a merchant today; None where no ceiling binds.
+
+    Raises:
+        NotFound: There is no such merchant.
+    """
+    in_force = await policies.policies_today(await directory.district_of(merchant_no))
+    return ceilings_of(in_force, await directory.industry_of(merchant_no))
 
 
 async def change_purchase(

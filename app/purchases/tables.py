@@ -64,6 +64,14 @@ PRODUCT_OF_PURCHASE: Final = Lookup(
     " JOIN card_product ON card_product.merchant_no = purchase.merchant_no"
     " AND card_product.product_id = purchase.product_id",
 )
+PRODUCT_WITH_CARD: Final = Lookup(
+    "product_with_card",
+    PRODUCTS,
+    ("uuid",),
+    "JOIN card ON card.merchant_no = need.merchant_no AND card.card_id = need.v1"
+    " JOIN card_product ON card_product.merchant_no = need.merchant_no"
+    " AND card_product.product_id = card.product_id",
+)
 _HELD_BY: Final = (
     "JOIN card ON card.merchant_no = need.merchant_no AND card.consumer = need.v1"
     " AND card.status NOT IN ('used_up', 'refunding', 'refunded', 'recalled', 'replaced')"
@@ -107,6 +115,7 @@ LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
     PRODUCT_BY_ID,
     PURCHASE_BY_ID,
     PRODUCT_OF_PURCHASE,
+    PRODUCT_WITH_CARD,
     PRODUCTS_HELD_BY,
     PURCHASES_ACCEPTED_BY,
     PRODUCTS_BOUGHT_BY,

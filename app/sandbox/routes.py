@@ -10,9 +10,8 @@ from app.api.dependencies import DatabaseDep, ServicesDep
 from app.api.problems import problems
 from app.api.routing import api_router
 from app.purchases.errors import BankReferenceReused
-from app.purchases.routes import ceilings_at
 from app.purchases.schemas import ReceiptRead
-from app.purchases.service import Till
+from app.purchases.service import Till, ceilings_at
 from app.sandbox import paying, service
 from app.sandbox.schemas import (
     ClockAdvance,
@@ -55,7 +54,7 @@ async def advance_clock(body: ClockAdvance, db: DatabaseDep) -> ClockRead:
 async def pay(body: PaymentCreate, services: ServicesDep, response: Response) -> ReceiptRead:
     """Accept the contract for the consumer, and report the money as the bank does."""
     till = Till(services.db, services.writer, services.sealer, services.calendar, services.policies)
-    ceilings = partial(ceilings_at, services)
+    ceilings = partial(ceilings_at, services.policies, services.directory)
     recorded = (await paying.pay(till, body.to_domain(), ceilings)).value
     response.status_code = 201 if recorded.created else 200
     return ReceiptRead.from_domain(recorded.receipt)

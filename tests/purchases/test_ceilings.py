@@ -7,6 +7,8 @@ import pytest
 
 from app import ids
 from app.access.principals import ConsumerPrincipal
+from app.card_life import service as card_life
+from app.card_life.service import Office
 from app.card_products.domain import CardKind, CardProduct
 from app.cards.ceilings import Ceilings, Prepaid, check_ceilings
 from app.cards.errors import CeilingExceeded
@@ -19,7 +21,7 @@ from app.purchases.ceilings import ceilings_of
 from app.purchases.commands import AcceptPurchase, OpenPurchase
 from app.purchases.domain import Purchase
 from app.refunds.domain import RefundReason
-from tests.builder import Shop, Trader, a_consumer, holder_of
+from tests.builder import Shop, Trader, a_consumer, a_key, holder_of
 from tests.refunds.conftest import Refunder
 
 NAMED = Ceilings(Fen(5_000_00), None, None)
@@ -213,3 +215,34 @@ def test_the_region_and_the_industry_say_which_ceilings_there_are() -> None:
     exempt = ceilings("330106", "training")
     assert exempt is not None
     check_ceilings(exempt, Prepaid(10**9, 10**6), Prepaid(10**9, 10**6), term_days=36_500)
+
+
+async def test_a_card_is_not_taken_over_by_one_who_has_too_much_prepaid(given: Trader) -> None:
+    shop, giver, receiver = await given.shop(), a_consumer(), a_consumer()
+    product = await given.product(shop.merchant, price_amount=Fen(3_000_00), bonus_amount=Fen(0))
+    card_id = await given.card(shop, giver, of=product)
+    own = await given.card(shop, receiver, of=product)
+    office = Office(given.db, given.writer)
+    offered = await card_life.offer_transfer(office, giver, card_id, receiver.consumer_id, None)
+    key = a_key()
+
+    async def taken() -> str:
+        done = await card_life.accept_transfer(
+            office,
+            receiver.consumer,
+            offered.value.transfer_id,
+            refund_wait_days=3,
+            ceilings=NAMED,
+            request=key,
+        )
+        return done.value.status
+
+    with pytest.raises(CeilingExceeded) as refused:
+        await taken()
+    assert refused.value.members["available_amount"] == 2_000_00
+    assert (await given.read(card_id)).consumer == giver.consumer
+
+    # With room for what is left on it, the same request goes through.
+    await given.used(shop, giver, card_id, Use(amount=Fen(1_000_00)))
+    assert await taken() == "accepted"
+    assert (await given.read(own)).consumer == (await given.read(card_id)).consumer
