@@ -784,7 +784,7 @@ CREATE TABLE public.refund (
     CONSTRAINT refund_reason_is_known CHECK ((reason = ANY (ARRAY['cooling_off'::text, 'consumer_choice'::text, 'store_moved'::text, 'obligations_transferred'::text, 'service_unavailable'::text, 'health'::text, 'minor'::text, 'merchant_offer'::text, 'closure'::text]))),
     CONSTRAINT refund_settled_was_decided CHECK (((settled_at IS NULL) OR ((card_id IS NOT NULL) AND (decided_at IS NOT NULL)))),
     CONSTRAINT refund_status_is_known CHECK ((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text, 'decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text]))),
-    CONSTRAINT refund_supplement_is_positive CHECK (((supplements IS NULL) OR ((card_id IS NOT NULL) AND (amount > 0)))),
+    CONSTRAINT refund_supplement_is_of_a_card CHECK (((supplements IS NULL) OR (card_id IS NOT NULL))),
     CONSTRAINT refund_that_moves_was_decided CHECK (((status = ANY (ARRAY['offered'::text, 'requested'::text, 'case_open'::text, 'declined'::text, 'rejected'::text, 'withdrawn'::text])) = (decided_at IS NULL))),
     CONSTRAINT refund_to_be_paid_has_a_payee CHECK (((status <> ALL (ARRAY['decided'::text, 'in_transit'::text])) OR ((payee_name IS NOT NULL) AND (payee_account_number IS NOT NULL)))),
     CONSTRAINT refund_unpaid_is_not_negative CHECK (((unpaid_amount >= 0) OR ((supplements IS NOT NULL) AND ((amount + unpaid_amount) = 0))))

@@ -53,9 +53,9 @@ ALTER TABLE refund
             AND policy_version IS NOT NULL AND inputs IS NOT NULL AND as_of IS NOT NULL
             AND (residue_amount >= 0 OR supplements IS NOT NULL) AND interest_claim_amount >= 0
             AND created_at IS NOT NULL)),
-    -- What adds to a refund has something to add; its residue is what the rest changed by.
-    ADD CONSTRAINT refund_supplement_is_positive CHECK (
-        supplements IS NULL OR (card_id IS NOT NULL AND amount > 0)),
+    -- The residue of what adds to a refund is what the rest changed by.
+    ADD CONSTRAINT refund_supplement_is_of_a_card CHECK (
+        supplements IS NULL OR card_id IS NOT NULL),
     ADD CONSTRAINT refund_that_moves_was_decided CHECK (
         status IN ('offered', 'requested', 'case_open', 'declined', 'rejected', 'withdrawn')
         = (decided_at IS NULL)),
