@@ -11,6 +11,7 @@ from typing import Final
 
 from app.cards.statement import CardEntryKind
 from app.evidence.faults import Faults
+from app.evidence.life_schemas import OF_LIFE
 from app.evidence.line_schemas import EvidenceEntryRead, EvidenceLineRead
 from app.evidence.reading import hex_of, line_hash, micros
 from app.evidence.schemas import EvidenceRead
@@ -36,13 +37,16 @@ _OTHER_SIDE: Final = {
     "use_reversed": AccountType.MERCHANT_PAYABLE,
     "refund_decided": AccountType.REFUND_PAYABLE,
     "refund_adjusted": AccountType.MERCHANT_PAYABLE,
+    "refund_withheld": AccountType.REFUND_PAYABLE,
 }
 _KINDS: Final = {
     CardEntryKind.FUNDED: ("purchase_funded", "receipt_matched"),
     CardEntryKind.USED: ("use_confirmed",),
     CardEntryKind.REVERSED: ("use_reversed",),
-    CardEntryKind.REFUNDED: ("refund_decided",),
+    CardEntryKind.REFUNDED: ("refund_decided", "refund_withheld"),
     CardEntryKind.ADJUSTED: ("refund_adjusted",),
+    CardEntryKind.TRANSFERRED: ("card_transferred",),
+    **{kind: (f"card_{kind}",) for kind in OF_LIFE},
 }
 _SAYS: Final = "An entry's text says what its line says."
 _LINKED: Final = "An entry's chain hash covers its text and the hash before it."

@@ -145,7 +145,9 @@ async def _pages(tx: Transaction, facts: CardFacts) -> AsyncIterator[bytes]:
     while lines := await queries.lines_of(
         tx, card.merchant_no, card.card_id, after=after, count=_LINES_A_PAGE
     ):
-        written = [canonical(_json(EvidenceLineRead.from_domain(line))) for line in lines]
+        written = [
+            canonical(_json(EvidenceLineRead.from_domain(line, card.consumer))) for line in lines
+        ]
         yield (b"," if after else b"") + b",".join(written)
         after = lines[-1].line.entry_no
 
@@ -165,7 +167,8 @@ def _parts(facts: CardFacts, issuer: Issuer) -> dict[str, JsonValue]:
         holder=EvidenceHolderRead(
             consumer=to_text(Prefix.CONSUMER, card.consumer),
             consumer_id=card.consumer_id,
-            issuer=sale.issuer if sale.consumer == card.consumer else None,
+            # Cards change hands between subjects of one issuer.
+            issuer=sale.issuer,
         ),
         contract=EvidenceContractRead.from_domain(sale),
         terms=EvidenceTermsRead.from_domain(card, sale),

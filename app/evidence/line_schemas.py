@@ -9,6 +9,7 @@ from pydantic import Field, StrictInt, WithJsonSchema
 from app.api.schemas import CardId, ChargeId, ConfirmationId, Model, StoreId, Time
 from app.cards.statement import CardEntryKind
 from app.charges.domain import ChargeStatus, ConfirmationMethod, ReversalStatus
+from app.evidence.life_schemas import OF_LIFE, EvidenceLifeRead, EvidenceTransferRead
 from app.ids import Prefix, to_text
 from app.ledger import chain
 from app.ledger.rows import Transfer
@@ -40,6 +41,8 @@ SUBJECTS: Final = {
     CardEntryKind.REVERSED: Prefix.CHARGE,
     CardEntryKind.REFUNDED: Prefix.REFUND,
     CardEntryKind.ADJUSTED: Prefix.REFUND,
+    CardEntryKind.TRANSFERRED: Prefix.TRANSFER,
+    **dict.fromkeys(OF_LIFE, Prefix.CARD),
 }
 """What the id of a line's subject names; any other is shown as a plain UUID."""
 
@@ -99,8 +102,11 @@ class EvidenceProofRead(Model):
     )
 
     @classmethod
-    def from_domain(cls, charge: Charge) -> Self | None:
-        """Show a confirmation; None where there is none."""
+    def from_domain(cls, charge: Charge, holder: UUID) -> Self | None:
+        """Show a confirmation to the card's holder; None where there is none.
+
+        What was written for a former holder is not shown; its commitment stands for it.
+        """
         if (
             charge.confirmation_id is None
             or charge.confirmed_at is None
@@ -109,6 +115,7 @@ class EvidenceProofRead(Model):
         ):
             return None
         text, salt = charge.description, charge.text_salt or b""
+        is_own = text is not None and charge.consumer == holder
         return cls(
             id=to_text(Prefix.CONFIRMATION, charge.confirmation_id),
             method=ConfirmationMethod(charge.confirmation_method),
@@ -120,8 +127,8 @@ class EvidenceProofRead(Model):
             visit=charge.visit,
             list_amount=charge.list_amount,
             code_hash=_hex(charge.code_hash),
-            description=text,
-            description_salt=None if text is None else salt.hex(),
+            description=text if is_own else None,
+            description_salt=salt.hex() if is_own else None,
             description_commitment=None if text is None else chain.commitment(salt, text).hex(),
             draws=[EvidenceDrawRead.from_domain(draw) for draw in charge.read_draws()],
             hash=charge.confirmation_hash.hex(),
@@ -160,12 +167,12 @@ class EvidenceUseRead(Model):
     reversal: EvidenceReversalRead | None
 
     @classmethod
-    def from_domain(cls, charge: Charge) -> Self:
-        """Show a use."""
+    def from_domain(cls, charge: Charge, holder: UUID) -> Self:
+        """Show a use to the card's holder."""
         return cls(
             charge_id=to_text(Prefix.CHARGE, charge.charge_id),
             status=ChargeStatus(charge.status),
-            confirmation=EvidenceProofRead.from_domain(charge),
+            confirmation=EvidenceProofRead.from_domain(charge, holder),
             reversal=EvidenceReversalRead.from_domain(charge),
         )
 
@@ -210,7 +217,10 @@ class EvidenceLineRead(Model):
     kind: CardEntryKind
     at: Time
     subject_id: str = Field(
-        description="The receipt of `funded`, the charge of `used` and `reversed`.",
+        description=(
+            "The receipt of `funded`, the charge of `used` and `reversed`, the refund of"
+            " `refunded` and `adjusted`, the transfer of `transferred`, else the card."
+        ),
         examples=[f"{Prefix.CHARGE}_01h455vb4pex5vsknk084sn02q"],
     )
     store: EvidenceStoreRead | None
@@ -230,13 +240,20 @@ class EvidenceLineRead(Model):
     balance_face_amount: Fen | None
     balance_sessions: Figure | None
     custody_amount: Fen
-    evidence_hash: Hash = Field(description="The terms' hash of `funded`, else the confirmation's.")
+    evidence_hash: Hash = Field(
+        description=(
+            "The terms' hash of `funded`, the confirmation's of a use, the refund's, that of"
+            " `life` or of `transfer`."
+        )
+    )
     use: EvidenceUseRead | None = Field(description="Of `used` lines.")
+    life: EvidenceLifeRead | None = Field(description="Of lines that say how the term runs on.")
+    transfer: EvidenceTransferRead | None = Field(description="Of `transferred` lines.")
     entry: EvidenceEntryRead | None = Field(description="Null only where the entry is gone.")
 
     @classmethod
-    def from_domain(cls, facts: LineFacts) -> Self:
-        """Show a line."""
+    def from_domain(cls, facts: LineFacts, holder: UUID) -> Self:
+        """Show a line to the card's holder."""
         line, charge = facts.line, facts.charge
         kind = CardEntryKind(line.kind)
         shows_use = charge is not None and kind is CardEntryKind.USED
@@ -259,7 +276,11 @@ class EvidenceLineRead(Model):
             balance_sessions=line.balance_sessions,
             custody_amount=line.custody_amount,
             evidence_hash=line.evidence_hash.hex(),
-            use=EvidenceUseRead.from_domain(charge) if shows_use and charge is not None else None,
+            use=EvidenceUseRead.from_domain(charge, holder)
+            if shows_use and charge is not None
+            else None,
+            life=EvidenceLifeRead.from_domain(facts.life),
+            transfer=EvidenceTransferRead.from_domain(facts.transfer, holder),
             entry=EvidenceEntryRead.from_domain(facts),
         )
 

@@ -17,6 +17,7 @@ from app.evidence.canonical import NotCanonical, canonical, read, signed_text
 from app.evidence.chain_checks import check_chain
 from app.evidence.faults import Fault, Faults
 from app.evidence.keys import Keys, is_signed
+from app.evidence.life_checks import check_life
 from app.evidence.line_checks import check_lines
 from app.evidence.sale_checks import check_sale
 from app.evidence.schemas import EvidenceRead, EvidenceSignatureRead, SignedEvidenceRead
@@ -75,6 +76,7 @@ def verify_evidence(content: bytes, keys: Keys) -> Verdict:
         _check_head_signature(evidence, keys, faults)
         check_sale(evidence, faults)
         check_lines(evidence, faults)
+        check_life(evidence, faults)
         check_chain(evidence, faults)
     return Verdict(evidence, key_id, faults.found, faults.count)
 

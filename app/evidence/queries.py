@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
+from app.card_life.rows import CardLife, CardTransfer
 from app.cards.queries import find_card
 from app.cards.statement import CardEntry
 from app.charges.domain import Charge
@@ -81,6 +82,8 @@ class LineFacts(NamedTuple):
     line: CardEntry
     store_name: str | None
     charge: Charge | None
+    life: CardLife | None
+    transfer: CardTransfer | None
     entry: Transfer | Fact | None
     previous_chain_hash: bytes | None
 
@@ -111,6 +114,11 @@ _CHARGES: Final = f"""
 SELECT {_columns(Charge)} FROM charge
 WHERE merchant_no = :no AND charge_id = ANY(CAST(:ids AS uuid[]))
 """  # noqa: S608  # the same
+_OF_NUMBERS: Final = (
+    "merchant_no = :no AND card_id = :id AND entry_no = ANY(CAST(:numbers AS integer[]))"
+)
+_LIVES: Final = f"SELECT {_columns(CardLife)} FROM card_life WHERE {_OF_NUMBERS}"  # noqa: S608  # the same
+_GIVEN: Final = f"SELECT {_columns(CardTransfer)} FROM card_transfer WHERE {_OF_NUMBERS}"  # noqa: S608  # the same
 _OF_SEQS: Final = "merchant_no = :no AND seq = ANY(CAST(:seqs AS bigint[]))"
 _TRANSFERS: Final = f"SELECT {_columns(Transfer)} FROM transfer WHERE {_OF_SEQS}"  # noqa: S608  # the same
 _FACTS: Final = f"SELECT {_columns(Fact)} FROM fact WHERE {_OF_SEQS}"  # noqa: S608  # the same
@@ -176,6 +184,9 @@ async def lines_of(
     )
     by_id = {charge.charge_id: charge for charge in charges}
     stores = await _store_names(tx, merchant_no, lines)
+    numbers = {"no": merchant_no, "id": card_id, "numbers": [line.entry_no for line in lines]}
+    lives = {life.entry_no: life for life in await tx.fetch(CardLife, _LIVES, **numbers)}
+    given = {one.entry_no: one for one in await tx.fetch(CardTransfer, _GIVEN, **numbers)}
     entries: dict[int, Transfer | Fact] = {}
     for fact in await tx.fetch(Fact, _FACTS, **of_lines):
         entries[fact.seq] = fact
@@ -188,6 +199,8 @@ async def lines_of(
             line,
             None if line.store_id is None else stores.get(line.store_id),
             by_id.get(line.subject_id),
+            lives.get(line.entry_no),
+            given.get(line.entry_no),
             entries.get(line.seq),
             hashes.get(line.seq - 1),
         )

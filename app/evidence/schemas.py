@@ -55,7 +55,7 @@ class EvidenceHolderRead(Model):
     consumer: ConsumerKey
     consumer_id: ConsumerId
     issuer: str | None = Field(
-        description="Who issued the holder's token at the sale; null for a later holder."
+        description="Who issues the holder's tokens; the same for all who ever held the card."
     )
 
 
@@ -176,7 +176,10 @@ class EvidenceBalancesRead(Model):
     sessions_used: Figure
     sessions_held: Figure
     last_visit_day: Figure
-    frozen_days: Figure
+    frozen_on: BusinessDate | None = Field(
+        description="The first frozen day, while the term of a period card stands still."
+    )
+    frozen_days: Figure = Field(description="The frozen days that are over.")
     valid_until: BusinessDate | None
     cooling_off_ends_on: BusinessDate | None
     released_amount: Fen
@@ -199,6 +202,7 @@ class EvidenceBalancesRead(Model):
             sessions_used=card.sessions_used,
             sessions_held=card.sessions_held,
             last_visit_day=card.last_visit_day,
+            frozen_on=card.frozen_on,
             frozen_days=card.frozen_days,
             valid_until=card.valid_until,
             cooling_off_ends_on=card.cooling_off_ends_on,

@@ -27,6 +27,7 @@ from app.ids import Prefix
 from app.ledger.checkpoints import take_checkpoint
 from app.money import Fen
 from tests.builder import SEALER, Trader, a_consumer, writing
+from tests.card_life.conftest import Life
 from tests.cluster import DatabaseUrls
 
 SIGNER = Ed25519Signer(Ed25519PrivateKey.generate())
@@ -94,7 +95,36 @@ async def _tell(given: Trader) -> Told:
     await given.waiting(shop, listed, Use(amount=Fen(5_00)))
     await given.paid_out(shop)
     await given.reversed(twice)  # waits: its money is with the merchant
-    return Told(consumer, {"value": value, "listed": listed, "count": count, "period": period})
+    cards = {"value": value, "listed": listed, "count": count, "period": period}
+    return Told(consumer, {**cards, **await _live(given, consumer)})
+
+
+async def _live(given: Trader, consumer: ConsumerPrincipal) -> dict[str, UUID]:
+    """Let cards be frozen, lost, given from hand to hand, and past their term."""
+    # Another shop: here nothing is to serve the reversal that waits at the first.
+    life, shop, friend = Life(given), await given.shop(), a_consumer()
+    frozen = await given.card(shop, consumer, CardKind.PERIOD, list_price_amount=Fen(30_00))
+    passed = await given.card(shop, friend, CardKind.COUNT)
+    returned = await given.card(shop, consumer, bonus_amount=Fen(0))
+    expired = await given.card(shop, consumer, term_days=2)
+    await given.used(
+        shop, friend, passed, Use(sessions=1), description="按摩", text_salt=bytes(range(16))
+    )
+    await life.lost(friend, passed)
+    await life.reactivated(friend, passed)
+    await life.transferred(friend, passed, consumer)
+    await given.used(shop, consumer, passed, Use(sessions=1))
+    await life.transferred(consumer, returned, friend)
+    await given.used(shop, friend, returned, Use(amount=Fen(10_00)))
+    await life.transferred(friend, returned, consumer)
+    await life.frozen(consumer, frozen)
+    await life.later(3)
+    await life.unfrozen(consumer, frozen)
+    await given.used(shop, consumer, frozen, Use(visit=True))
+    await life.frozen(consumer, frozen)
+    await life.lost(consumer, frozen)
+    await life.reactivated(consumer, expired)
+    return {"frozen": frozen, "passed": passed, "returned": returned, "expired": expired}
 
 
 def resigned(document: Any) -> bytes:
@@ -118,7 +148,9 @@ def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any, Callable[[An
 
 _OTHERS = {
     "stored_value": "count", "count": "stored_value", "period": "count",
-    "active": "frozen", "used_up": "frozen",
+    "active": "frozen", "used_up": "frozen", "lost": "frozen",
+    "frozen": "lost", "unfrozen": "frozen", "replaced": "reactivated",
+    "reactivated": "replaced", "transferred": "frozen",
     "confirmed": "disputed", "reversed": "confirmed",
     "pending": "failed", "done": "failed",
     "consumer_code": "app", "app": "consumer_code",

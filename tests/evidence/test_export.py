@@ -27,16 +27,13 @@ from tests.evidence.telling import (
     tell,
 )
 
-CARDS = ("value", "listed", "count", "period")
+CARDS = ("value", "listed", "count", "period", "frozen", "passed", "returned", "expired")
 
 SIGNED_ONLY = {
     "balances/cooling_off_ends_on",
     "balances/face_held_amount",
-    "balances/frozen_days",
     "balances/on_hold",
     "balances/sessions_held",
-    "balances/status",
-    "balances/valid_until",
     "checkpoint/chain_hash",
     "checkpoint/created_at",
     "checkpoint/id",
@@ -101,13 +98,26 @@ async def test_the_story_has_every_kind_of_use(story: Story) -> None:
     ]
     proofs = [line["use"]["confirmation"] for line in lines if line["use"]]
 
-    assert {line["kind"] for line in lines} == {"funded", "used", "reversed"}
+    of_life = {"frozen", "unfrozen", "lost", "replaced", "reactivated", "transferred"}
+    assert {line["kind"] for line in lines} == {"funded", "used", "reversed"} | of_life
     assert {proof["method"] for proof in proofs} == {"app", "consumer_code"}
     assert any(len(proof["draws"]) > 1 for proof in proofs)
     assert any(proof["description"] for proof in proofs)
     assert any(len(line["entry"]["text"].split("|")) == 7 for line in lines), "one moves nothing"
     reversals = [line["use"]["reversal"] for line in lines if line["use"]]
     assert {reversal["status"] for reversal in reversals if reversal} == {"done", "pending"}
+
+
+async def test_a_later_holder_is_not_told_what_was_written_for_the_one_before(
+    story: Story,
+) -> None:
+    evidence = json.loads(story.documents["passed"])["evidence"]
+    first, own = [line["use"]["confirmation"] for line in evidence["lines"] if line["use"]]
+
+    assert first["consumer"] != own["consumer"] == evidence["holder"]["consumer"]
+    assert (first["description"], first["description_salt"]) == (None, None)
+    assert first["description_commitment"] is not None
+    assert evidence["terms"]["holder_salt"] is None
 
 
 @pytest.mark.parametrize("card", CARDS)

@@ -13,6 +13,15 @@ from app.access import approvals
 from app.access.principals import OperatorPrincipal
 from app.calendar.current import CurrentCalendar
 from app.calendar.service import load_official_years
+from app.card_life.commands import (
+    AcceptTransfer,
+    FreezeCard,
+    OfferTransfer,
+    ReactivateCard,
+    ReportLoss,
+    TermCommand,
+    UnfreezeCard,
+)
 from app.card_products.domain import CardKind
 from app.cards.directory import MerchantRef
 from app.cases.domain import Answer, Opening
@@ -264,6 +273,30 @@ class World:
             request=None,
         )
 
+    async def step(self, step: type[TermCommand], card_id: UUID) -> None:
+        """Take a step of a card's life, as its holder."""
+        await self.writer.submit(step(self.no, None, card_id, self.holder.consumer))
+
+    async def give(self, card_id: UUID, to: "World") -> None:
+        """Offer a card to somebody, who accepts it."""
+        giver, receiver, transfer_id = self.holder, to.holder, ids.new_id(self.no)
+        await self.writer.submit(
+            OfferTransfer(
+                self.no,
+                None,
+                transfer_id,
+                card_id,
+                giver.consumer,
+                giver.consumer_id,
+                receiver.consumer,
+                receiver.consumer_id,
+                giver.issuer,
+            )
+        )
+        await self.writer.submit(
+            AcceptTransfer(self.no, None, transfer_id, card_id, receiver.consumer, urandom(16), 0)
+        )
+
     async def serve_reversals(self) -> None:
         await self.writer.submit(ServeReversals(self.no))
 
@@ -288,6 +321,25 @@ class World:
         outcome = await self.writer.submit(command)
         assert isinstance(outcome.result, Charge)
         return outcome.result
+
+
+async def _live_on(giver: World, receiver: World) -> None:
+    """Freeze cards, lose them, give them away and give them back frozen."""
+    for steps in (
+        (FreezeCard, UnfreezeCard),
+        (FreezeCard, ReportLoss, ReactivateCard),
+        (ReportLoss,),
+    ):
+        card_id = await giver.card(CardKind.PERIOD)
+        for step in steps:
+            await giver.step(step, card_id)
+    given = await giver.card(CardKind.STORED_VALUE)
+    await giver.use(given, Use(amount=Fen(10_00)))
+    await giver.give(given, receiver)
+    await receiver.use(given, Use(amount=Fen(20_00)))
+    frozen = await receiver.card(CardKind.PERIOD)
+    await receiver.step(FreezeCard, frozen)
+    await receiver.refund(frozen)
 
 
 async def live(world: World) -> None:
@@ -316,6 +368,11 @@ async def live(world: World) -> None:
     await third.dispute(await third.use(contested, Use(amount=Fen(12_00))))
     wrong = await third.use(contested, Use(amount=Fen(6_00)))
     await third.agree(wrong, await third.dispute(wrong))
+
+    await _live_on(
+        replace(world, holder=Holder(uuid4(), "wallet-user-4", "https://wallet.example")),
+        replace(world, holder=Holder(uuid4(), "wallet-user-5", "https://wallet.example")),
+    )
 
     other = replace(world, holder=Holder(uuid4(), "wallet-user-2", "https://wallet.example"))
     await other.refund(await other.card(CardKind.STORED_VALUE))
