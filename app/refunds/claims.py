@@ -43,7 +43,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.cards.domain import Card
-    from app.refunds.commands import NewClaim, RequestRefund, TakeClaimStep, WithdrawRefund
+    from app.refunds.commands import (
+        NewClaim,
+        RequestRefund,
+        TakeClaimStep,
+        UpholdClaim,
+        WithdrawRefund,
+    )
     from app.refunds.quoting import Quote
     from app.writer.book import Book
 
@@ -146,8 +152,7 @@ def uphold_by_closure(book: Book, card_id: UUID, at: datetime) -> Decision[CardR
     """Decide a card's open claim because its merchant closes: the merchant's fault, all of it.
 
     None where the card has no open claim. The command must have asked for what deciding a
-    refund of the card needs (`finding.needs_of_card`); what it does beside this appends its
-    entries after these.
+    refund of the card needs (`finding.needs_of_card`).
 
     Raises:
         CardOnHold, ChargeDisputed: The claim waits for that.
@@ -157,6 +162,18 @@ def uphold_by_closure(book: Book, card_id: UUID, at: datetime) -> Decision[CardR
             told = after(_case_of(refund, book), BY_CLOSURE, at)
             return _uphold(refund, told, book, at, closing=True)
     return None
+
+
+def decide_closing(command: UpholdClaim, book: Book, at: datetime) -> Decision[bool]:
+    """Uphold a card's open claim where its merchant closes; False where there is none to uphold.
+
+    Raises:
+        CardOnHold, ChargeDisputed: The claim waits for that.
+    """
+    upheld = uphold_by_closure(book, command.card_id, at) if is_closing(book.head.status) else None
+    if upheld is None:
+        return Decision(result=False)
+    return replace(upheld, result=True)  # pyright: ignore[reportReturnType]  # the same decision, told as a bool
 
 
 def _opening(command: RequestRefund, claim: NewClaim, card: Card) -> Opening:

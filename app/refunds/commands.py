@@ -97,6 +97,15 @@ class TakeClaimStep:
 
 
 @dataclass(frozen=True, slots=True)
+class UpholdClaim:
+    """Decide a card's open claim because its merchant closes."""
+
+    merchant_no: int
+    card_id: UUID
+    request: RequestKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NamePayee:
     """Name another account of the holder after a payment came back; it counts when verified."""
 

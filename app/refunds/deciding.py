@@ -10,7 +10,7 @@ from app.errors import NotFound
 from app.ids import Prefix, to_text
 from app.ledger.chart import AccountType, account_id
 from app.refunds.answer import preview_answer
-from app.refunds.claims import decide_step, decide_withdraw, open_claim
+from app.refunds.claims import decide_closing, decide_step, decide_withdraw, open_claim
 from app.refunds.commands import (
     AnswerOffer,
     Echo,
@@ -19,6 +19,7 @@ from app.refunds.commands import (
     RequestRefund,
     SettleRefunds,
     TakeClaimStep,
+    UpholdClaim,
     VerifyPayee,
     WithdrawRefund,
 )
@@ -249,7 +250,12 @@ def _changed(refund: CardRefund, event: str) -> Decision[CardRefund]:
 
 
 def _of_card(
-    command: RequestRefund | OfferRefund | AnswerOffer | WithdrawRefund | TakeClaimStep,
+    command: RequestRefund
+    | OfferRefund
+    | AnswerOffer
+    | WithdrawRefund
+    | TakeClaimStep
+    | UpholdClaim,
 ) -> tuple[Need, ...]:
     return needs_of_card(command.merchant_no, command.card_id)
 
@@ -264,6 +270,7 @@ PLANS: Final[tuple[Plan[Any, Any], ...]] = (
     Plan(AnswerOffer, _of_card, decide_answer),
     Plan(WithdrawRefund, _of_card, decide_withdraw),
     Plan(TakeClaimStep, _of_card, decide_step),
+    Plan(UpholdClaim, _of_card, decide_closing),
     Plan(NamePayee, _of_refund, decide_name_payee),
     Plan(VerifyPayee, _of_refund, decide_verify_payee),
     Plan(

@@ -60,6 +60,11 @@ FROM book WHERE book.merchant_no = :no
 
 
 @dataclass(frozen=True, slots=True)
+class _CardId:
+    card_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class _Standing:
     book_status: str
     used_before: bool
@@ -153,6 +158,17 @@ async def list_of_consumer(
         before=before,
         count=count,
     )
+
+
+async def cards_with_claims(tx: Transaction, merchant_no: int) -> Sequence[UUID]:
+    """Name the cards of a merchant whose claims are judged; one card has at most one."""
+    rows = await tx.fetch(
+        _CardId,
+        "SELECT card_id FROM refund WHERE merchant_no = :no AND status = 'case_open'"
+        " ORDER BY card_id",
+        no=merchant_no,
+    )
+    return [row.card_id for row in rows]
 
 
 async def is_proposed(tx: Transaction, action: str, seal: str) -> bool:

@@ -19,10 +19,12 @@ from app.db.engine import Database
 from app.errors import DomainError, InvalidRequest
 from app.ledger.chart import AccountType
 from app.money import Fen
+from app.refunds import service
 from app.refunds.domain import RefundClass, RefundReason, RefundStatus
 from app.refunds.rows import CardRefund
 from tests.builder import SEALER, Shop, Trader, a_consumer, a_key, writing
 from tests.cluster import DatabaseUrls
+from tests.disputes.conftest import AGREES, Disputer
 from tests.refunds.claiming import DENIES, Claimant
 from tests.refunds.conftest import Refunder
 from tests.refusals import refused
@@ -357,6 +359,55 @@ async def test_from_notice_on_a_minors_claim_is_the_merchants_fault_and_closing_
     done = await claimant.ruled(refund, UPHELD, 100_00)
     assert (done.refund_class, done.amount) == (RefundClass.MERCHANT_FAULT, 500_00)
     await set_book(given, shop, "open")
+
+
+async def test_a_closure_upholds_every_open_claim_once_the_held_one_later(
+    given: Trader, claimant: Claimant
+) -> None:
+    shop, li = await given.shop(), a_consumer()
+    cards = [await given.card(shop, li) for _ in range(3)]
+    claims = [await claimant.claimed(li, card_id, MINOR) for card_id in cards]
+    await claimant.answered(claims[1], agree=False)
+    await claimant.held(cards[2])
+    assert await service.uphold_claims(given.db, given.writer, shop.merchant_no) == 0
+    await set_book(given, shop, "refunding")
+
+    upheld = [
+        await service.uphold_claims(given.db, given.writer, shop.merchant_no) for _ in range(2)
+    ]
+
+    assert upheld == [2, 0]
+    for claim in claims[:2]:
+        done, case = await claimant.refund(claim), await claimant.case(claim)
+        assert (done.status, done.refund_class, done.amount) == (
+            RefundStatus.DECIDED,
+            RefundClass.MERCHANT_FAULT,
+            500_00,
+        )
+        assert (case.decision, case.decided_by) == ("upheld", "closure")
+    assert (await claimant.refund(claims[2])).status == RefundStatus.CASE_OPEN
+    await set_book(given, shop, "open")
+
+
+async def test_a_claim_waits_for_the_dispute_of_a_use_of_its_card(
+    given: Trader, claimant: Claimant
+) -> None:
+    shop, li = await given.shop(), a_consumer()
+    card_id = await given.card(shop, li)
+    charge = await given.used(shop, li, card_id, Use(amount=Fen(60_00)))
+    refund = await claimant.claimed(li, card_id)
+    disputer = Disputer(given)
+    await disputer.disputed(li, charge)
+
+    async with refused(given, shop, "charge_disputed"):
+        await claimant.answered(refund, agree=True)
+    await disputer.step(charge, AGREES)
+    await claimant.answered(refund, agree=True)
+
+    done = await claimant.refund(refund)
+    assert (done.status, done.amount) == (RefundStatus.DECIDED, 500_00)
+    async with refused(given, shop, "refund_in_progress"):
+        await claimant.claimed(li, card_id)
 
 
 async def test_a_held_cards_claim_is_not_upheld_and_may_be_rejected(
