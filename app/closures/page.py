@@ -116,7 +116,7 @@ def _facts(*facts: tuple[str, object]) -> str:
 def _refunds(said: Mapping[str, Any]) -> str:
     refunded = said["refunded"]
     rows = [
-        (_KINDS.get(kind["kind"], kind["kind"]), kind["card_count"], kind["refund_amount"])
+        (str(_KINDS.get(kind["kind"], kind["kind"])), kind["card_count"], kind["refund_amount"])
         for kind in refunded["kinds"]
     ]
     body = "".join(_row(_plain(name), _number(f"{count:,}"), _money(sum_))

@@ -412,25 +412,15 @@ async def sales_of(tx: Transaction, merchant_no: int, cards: Sequence[UUID]) -> 
     )
 
 
-class Share(NamedTuple):
-    """What a claim gets where custody does not cover all."""
-
-    merchant_no: int
-    claim_id: UUID
-    closure_id: UUID
-    claim_amount: Fen
-    amount: Fen
-
-
-async def shares_of(tx: Transaction, merchant_no: int, claims: Sequence[UUID]) -> dict[UUID, Fen]:
-    """Give the shares of claims; nothing for those that are paid whole."""
-    rows = await tx.fetch(
-        Share,
+async def recount(tx: Transaction, closure: Closure) -> None:
+    """Count anew what the closure refunded, after refunds were brought to their shares."""
+    await tx.execute(
         """
-        SELECT merchant_no, claim_id, closure_id, claim_amount, amount FROM closure_share
-        WHERE merchant_no = :no AND claim_id = ANY(CAST(:ids AS uuid[]))
+        UPDATE closure SET refunded_amount = (
+            SELECT coalesce(sum(amount), 0) FROM refund
+            WHERE refund.merchant_no = :no AND refund.closure_id = :id)
+        WHERE merchant_no = :no AND closure_id = :id
         """,
-        no=merchant_no,
-        ids=list(claims),
+        no=closure.merchant_no,
+        id=closure.closure_id,
     )
-    return {row.claim_id: row.amount for row in rows}

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.cards.domain import Card
 from app.cards.statement import CardEntry
-from app.closures import queries
+from app.closures import queries, share_queries
 from app.closures.deciding import Decided, Step, decide
 from app.closures.domain import STEP_MAX, ClosureStatus
+from app.closures.levelling import share
 from app.dates import business_date
 from app.db.engine import BULK_PATIENCE_SECONDS
 from app.db.rows import json_text
@@ -26,7 +27,7 @@ from app.refunds.rows import CardRefund
 from app.writer.writing import OutboxRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from app.closures.domain import Closure
@@ -74,14 +75,20 @@ async def refund_step(db: Database, closure: Closure, *, after: UUID | None) -> 
         current = await queries.find_closure(tx, no, closure.closure_id)
         if current is None or current.status not in _EXECUTED:
             return Done(0, None)
-        if queries.standing_in(book).shortfall_amount > current.shortfall_amount:
+        lacking = queries.standing_in(book).shortfall_amount
+        if current.adjusting or lacking != current.shortfall_amount:
             # What custody covers is shared out first; the next round finds the shares.
             return Done(0, None)
         disputed = await queries.disputed_cards(tx, no)
         cards = await queries.cards_to_refund(tx, no, after=after, without=disputed, limit=STEP_MAX)
         if not cards:
             return Done(0, None)
-        decided = await _decide_all(tx, book, current, cards)
+        shares = await _shares_of(tx, current, cards)
+        if shares is None:
+            # A claim that came later, as from a case that was rejected: the next round goes on.
+            await share(tx, book, current)
+            return Done(0, None)
+        decided = await _decide_all(tx, book, current.closure_id, cards, shares)
         await _write(tx, decided)
         refunded = sum(one.refund.amount for one in decided)
         await queries.update_closure(
@@ -96,26 +103,36 @@ async def refund_step(db: Database, closure: Closure, *, after: UUID | None) -> 
     return Done(len(cards), cards[-1].card_id)
 
 
+async def _shares_of(
+    tx: Transaction, closure: Closure, cards: Sequence[Card]
+) -> Mapping[UUID, Fen] | None:
+    """Give what each card gets, nothing where all are paid whole; None where one is not known."""
+    if not closure.shortfall_amount:
+        return {}
+    ids = [card.card_id for card in cards]
+    shares = await share_queries.shares_of(tx, closure.merchant_no, ids)
+    return shares if len(shares) == len(ids) else None
+
+
 async def _decide_all(
-    tx: Transaction, book: LockedBook, closure: Closure, cards: Sequence[Card]
+    tx: Transaction,
+    book: LockedBook,
+    closure_id: UUID,
+    cards: Sequence[Card],
+    shares: Mapping[UUID, Fen],
 ) -> Sequence[Decided]:
     ids = [card.card_id for card in cards]
     await book.load(tx, ids)
-    sales = {sale.card_id: sale for sale in await queries.sales_of(tx, closure.merchant_no, ids)}
-    shares = await queries.shares_of(tx, closure.merchant_no, ids)
+    sales = {sale.card_id: sale for sale in await queries.sales_of(tx, book.head.merchant_no, ids)}
     step = Step(
-        closure.closure_id,
+        closure_id,
         book.own(AccountType.REFUND_PAYABLE),
         business_date(book.at),
         book.at,
     )
-    # Once something is shared out, a card that has no share came later: it waits for the next.
-    nothing = Fen(0) if closure.shortfall_amount else None
     first = book.head.seq + 1
     decided = [
-        decide(
-            card, sales[card.card_id], shares.get(card.card_id, nothing), step, seq=first + number
-        )
+        decide(card, sales[card.card_id], shares.get(card.card_id), step, seq=first + number)
         for number, card in enumerate(cards)
     ]
     book.append(*(one.entry for one in decided))

@@ -9,11 +9,13 @@ import structlog
 from app.closures import queries, service
 from app.closures.domain import ClosureStatus
 from app.closures.finishing import finish
+from app.closures.levelling import level
 from app.closures.preparing import Tools, prepare
 from app.closures.refunding import refund_cards
 from app.closures.returning import return_receipts
 from app.errors import DomainError
 from app.ledger.books import locked_books
+from app.refunds.service import uphold_claims
 
 if TYPE_CHECKING:
     from app.closures.domain import Closure
@@ -48,6 +50,8 @@ async def _carry_on(tools: Tools, closure: Closure) -> None:
     await prepare(tools, closure)
     if closure.status == ClosureStatus.CLOSING:
         return
+    await uphold_claims(tools.db, tools.writer, no)
+    closure = await level(tools.db, closure)
     await return_receipts(tools, closure)
     refunded = await refund_cards(tools.db, closure, seconds_max=SECONDS_MAX)
     if refunded:

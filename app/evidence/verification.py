@@ -19,6 +19,8 @@ from app.cards.proofs import check_lines, check_terms
 from app.cards.verification import CARD_CHECKS
 from app.cases.verification import CASE_CHECKS, CASE_RULES, check_cases
 from app.charges.verification import CHARGE_CHECKS, check_confirmations
+from app.closures.certificate_proofs import CERTIFICATE_RULES, check_certificates
+from app.closures.verification import CLOSURE_CHECKS
 from app.disputes.verification import DISPUTE_CHECKS, DISPUTE_RULES, check_disputes
 from app.holds.proofs import HOLD_RULES, check_holds
 from app.holds.verification import HOLD_CHECKS
@@ -48,6 +50,7 @@ CHECKS: Final = (
     *DISPUTE_CHECKS,
     *REFUND_CHECKS,
     *FILE_CHECKS,
+    *CLOSURE_CHECKS,
     *HOLD_CHECKS,
 )
 
@@ -118,6 +121,7 @@ _WALKED_RULES: Final = {
     **CASE_RULES,
     **DISPUTE_RULES,
     **LIFE_RULES,
+    **CERTIFICATE_RULES,
     **REFUND_RULES,
     **HOLD_RULES,
 }
@@ -132,6 +136,7 @@ class _Walk(NamedTuple):
 
 
 _WALKS: Final = (
+    _Walk("certificates", "closure_certificate", check_certificates),
     _Walk("hash_chain", "book", walk_chain),
     _Walk("checkpoints", "checkpoint", check_checkpoints),
     _Walk("lines_in_the_chain", "card_entry", check_lines),

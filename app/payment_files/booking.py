@@ -94,5 +94,7 @@ class Desk:
         else:
             refund = self.refunds[order.refund_id]
             standing = RefundStanding(RefundStatus(refund.status), refund.card_id is not None)
-            payable = order.amount if standing.is_uncut else Fen(0)
+            # A refund that a shortfall made smaller does not cover an order for the whole.
+            covers = standing.is_uncut and refund.amount == order.amount
+            payable = order.amount if covers else Fen(0)
         return Position(payable, self.ledger.balance(AccountType.BANK_CLAIM), order.claimed_amount)

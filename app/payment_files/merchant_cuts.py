@@ -16,7 +16,7 @@ from app.ledger.books import LockedBook, locked_books
 from app.ledger.chart import AccountType
 from app.ledger.posting import Entry, Movement
 from app.money import Fen
-from app.payment_files import cut_queries
+from app.payment_files import closure_queries, cut_queries
 from app.payment_files.cut_queries import DecidedRefund, WayToPay
 from app.payment_files.decisions import cut_move
 from app.payment_files.domain import STEP_MAX, FileKind, OrderStatus, Standing, pays_merchant
@@ -107,6 +107,8 @@ async def _cut_refunds(parts: Parts, file: FileRow, merchant_no: int) -> bool:
             return False
         async with locked_books(tx, [merchant_no]) as books:
             book = books[merchant_no]
+            if await closure_queries.keeps_refunds(tx, merchant_no):
+                return False
             custody_account = await cut_queries.custody_account_of(tx, merchant_no)
             held = await held_of(tx, merchant_no, book.at)
             decided = [

@@ -60,6 +60,7 @@ class LiveRefund(NamedTuple):
     card_id: UUID | None
     receipt_id: UUID | None
     status: str
+    amount: Fen
 
 
 class AlertRow(NamedTuple):
@@ -206,7 +207,7 @@ async def live_refunds(
     rows = await tx.fetch(
         LiveRefund,
         """
-        SELECT refund_id, card_id, receipt_id, status FROM refund
+        SELECT refund_id, card_id, receipt_id, status, amount FROM refund
         WHERE merchant_no = :no AND refund_id = ANY(CAST(:ids AS uuid[]))
         """,
         no=merchant_no,

@@ -49,18 +49,24 @@ _SUSPENSE: Final = Check(
     """
     SELECT receipt.merchant_no, format('receipt_id=%s', receipt.receipt_id),
            format('%s in suspense', CASE receipt.status WHEN 'suspense' THEN receipt.amount
-                  ELSE 0 END),
+                  ELSE coalesce(refund.unpaid_amount, 0) END),
            format('%s in suspense', coalesce(lying, 0))
     FROM receipt
+    -- What a closure's shortfall leaves unpaid of a receipt stays in suspense.
+    LEFT JOIN refund
+        ON refund.merchant_no = receipt.merchant_no AND refund.refund_id = receipt.refund_id
     LEFT JOIN (
-        SELECT merchant_no, subject_id, sum(CASE kind WHEN 'receipt_suspended' THEN amount
+        SELECT merchant_no, subject_id,
+               sum(CASE WHEN kind IN ('receipt_suspended', 'receipt_withheld') THEN amount
                    ELSE -amount END) AS lying
-        FROM transfer WHERE kind IN ('receipt_suspended', 'receipt_matched', 'receipt_given_back')
+        FROM transfer WHERE kind IN (
+            'receipt_suspended', 'receipt_matched', 'receipt_given_back', 'receipt_withheld')
         GROUP BY merchant_no, subject_id
     ) AS moved
         ON moved.merchant_no = receipt.merchant_no AND moved.subject_id = receipt.receipt_id
     WHERE receipt.merchant_no <> 0
-        AND coalesce(lying, 0) <> CASE receipt.status WHEN 'suspense' THEN receipt.amount ELSE 0 END
+        AND coalesce(lying, 0) <> CASE receipt.status WHEN 'suspense' THEN receipt.amount
+            ELSE coalesce(refund.unpaid_amount, 0) END
     """,
 )
 
@@ -134,7 +140,8 @@ _RETURNED_HAS_A_REFUND: Final = Check(
     LEFT JOIN refund
         ON refund.merchant_no = receipt.merchant_no AND refund.refund_id = receipt.refund_id
             AND refund.receipt_id = receipt.receipt_id
-    WHERE receipt.status = 'returned' AND refund.amount IS DISTINCT FROM receipt.amount
+    WHERE receipt.status = 'returned'
+        AND refund.amount + refund.unpaid_amount IS DISTINCT FROM receipt.amount
     """,
 )
 

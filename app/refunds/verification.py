@@ -9,7 +9,7 @@ _ENACTED: Final = "refund.card_id IS NOT NULL AND refund.decided_at IS NOT NULL"
 _REFUND_HAS_A_LINE: Final = Check(
     "refund_is_in_the_statement",
     "refund",
-    "A decided refund took its amount from its card in one line, and no other line did.",
+    "A decided refund took its amount from its card, and what a shortfall withheld is back.",
     f"""
     SELECT coalesce(refund.merchant_no, line.merchant_no),
            format('refund_id=%s, card_id=%s', coalesce(refund.refund_id, line.subject_id),
@@ -17,7 +17,10 @@ _REFUND_HAS_A_LINE: Final = Check(
            format('a line of %s', coalesce(refund.amount::text, 'nothing')),
            format('a line of %s', coalesce(line.amount::text, 'nothing'))
     FROM (SELECT * FROM refund WHERE {_ENACTED}) AS refund
-    FULL JOIN (SELECT * FROM card_entry WHERE kind = 'refunded') AS line
+    FULL JOIN (
+        SELECT merchant_no, card_id, subject_id, sum(amount) AS amount
+        FROM card_entry WHERE kind = 'refunded' GROUP BY merchant_no, card_id, subject_id
+    ) AS line
         ON line.merchant_no = refund.merchant_no AND line.card_id = refund.card_id
             AND line.subject_id = refund.refund_id
     WHERE refund.amount IS DISTINCT FROM line.amount
@@ -32,6 +35,8 @@ _ONE_LINE: Final = Check(
     SELECT merchant_no, format('refund_id=%s', subject_id), format('one line of kind %s', kind),
            format('%s lines', count(*))
     FROM card_entry WHERE kind IN ('refunded', 'adjusted')
+        -- What a shortfall withholds of a decided refund goes back in lines below 0.
+        AND (kind = 'adjusted' OR amount >= 0)
     GROUP BY merchant_no, subject_id, kind HAVING count(*) > 1
     """,
 )
@@ -85,10 +90,11 @@ _MOVES_TO_ITS_PLACE: Final = Check(
     LEFT JOIN account AS credit
         ON credit.merchant_no = transfer.merchant_no
             AND credit.account_id = transfer.credit_account_id
-    WHERE transfer.kind IN ('refund_decided', 'refund_adjusted')
-        AND (debit.type, credit.type) IS DISTINCT FROM (
-            'card', CASE transfer.kind WHEN 'refund_decided' THEN 'refund_payable'
-                ELSE 'merchant_payable' END)
+    WHERE transfer.kind IN ('refund_decided', 'refund_adjusted', 'refund_withheld')
+        AND format('%s to %s', debit.type, credit.type) <> CASE transfer.kind
+            WHEN 'refund_decided' THEN 'card to refund_payable'
+            WHEN 'refund_withheld' THEN 'refund_payable to card'
+            ELSE 'card to merchant_payable' END
     """,
 )
 

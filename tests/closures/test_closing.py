@@ -21,6 +21,7 @@ from app.refunds.errors import ClosureInProgress
 from app.writer.answers import Answered
 from app.writer.requests import RequestKey
 from tests.builder import Shop, a_consumer, a_key
+from tests.card_life.conftest import Life
 from tests.closures.conftest import OPERATOR, REGULATOR, Closer
 from tests.payment_files.conftest import said
 from tests.refunds.conftest import Refunder
@@ -229,26 +230,30 @@ async def test_while_a_merchant_closes_nobody_else_decides_a_refund(closer: Clos
 async def test_cards_of_every_state_are_refunded_what_is_left(closer: Closer) -> None:
     given, shop = closer.given, await closer.given.shop()
     cards: dict[str, UUID] = {}
-    for state in ("active", "lost", "expired", "frozen"):
-        kind = CardKind.PERIOD if state == "frozen" else CardKind.STORED_VALUE
-        cards[state] = await given.card(shop, a_consumer(), kind)
-        async with given.db.transaction() as tx:
-            await tx.execute(
-                """
-                UPDATE card SET status = :state,
-                    frozen_on = CASE WHEN kind = 'period' THEN activated_on END
-                WHERE card_id = :id
-                """,
-                state=state,
-                id=cards[state],
-            )
+    life = Life(given)
+    for state, kind in (
+        ("active", CardKind.STORED_VALUE),
+        ("lost", CardKind.STORED_VALUE),
+        ("frozen", CardKind.PERIOD),
+    ):
+        holder = a_consumer()
+        cards[state] = await given.card(shop, holder, kind)
+        if state == "lost":
+            await life.lost(holder, cards[state])
+        if state == "frozen":
+            await life.frozen(holder, cards[state])
+    cards["expired"] = await given.card(shop, a_consumer(), CardKind.COUNT, term_days=30)
+    await closer.world.advance(timedelta(days=40))
     consumer = a_consumer()
     cards["used_up"] = await given.card(shop, consumer)
     await given.used(shop, consumer, cards["used_up"], Use(amount=Fen(600_00)))
 
     view = await closer.closed(shop)
 
-    assert (view.closure.card_count, view.closure.refunded_amount) == (4, 1_500_00 + 3_650_00)
+    assert (view.closure.card_count, view.closure.refunded_amount) == (
+        4,
+        2 * 500_00 + 3_650_00 + 1_200_00,
+    )
     after = {state: (await given.read(card)).status for state, card in cards.items()}
     assert after == {
         **dict.fromkeys(("active", "frozen", "lost", "expired"), "refunded"),
