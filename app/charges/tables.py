@@ -99,14 +99,16 @@ _CARDS_OF_CHARGE: Final = (
 _ACCOUNT_OF_CARD: Final = (
     " JOIN account ON account.merchant_no = card.merchant_no AND account.account_id = card.card_id"
 )
-# A credit to payable covers few waiting reversals; the rest waits for the next credit. Those of
-# upheld disputes are the first (`reversing.turn_of` is the same order).
+SERVED_MAX: Final = 100
+"""Reversals that one step serves at most; who credited payable goes on until none is left."""
+
+# Those of upheld disputes are the first (`reversing.turn_of` is the same order).
 WAITING: Final = (
-    "JOIN book ON book.merchant_no = need.merchant_no AND book.waiting_reversal_amount > 0"
+    "JOIN book ON book.merchant_no = need.merchant_no AND book.waiting_reversal_amount > 0"  # noqa: S608  # our own number
     " JOIN LATERAL (SELECT charge_id, consumer, draws FROM charge AS oldest"
     " WHERE oldest.merchant_no = book.merchant_no AND oldest.reversal_status = 'pending'"
     " ORDER BY (oldest.status <> 'disputed'), oldest.reversal_requested_at, oldest.charge_id"
-    " LIMIT 100) AS waiting ON true"
+    f" LIMIT {SERVED_MAX}) AS waiting ON true"
 )
 _CARDS_WAITING: Final = WAITING + _CARDS_OF.format(charge="waiting")
 
