@@ -10,6 +10,13 @@ _YEAR_DAYS: Final = 365
 _WHOLE: Final = 10_000
 
 _LOAN_PRIME_RATE: Final = (
+    (date(2019, 8, 20), 425),
+    (date(2019, 9, 20), 420),
+    (date(2019, 11, 20), 415),
+    (date(2020, 2, 20), 405),
+    (date(2020, 4, 20), 385),
+    (date(2021, 12, 20), 380),
+    (date(2022, 1, 20), 370),
     (date(2022, 8, 22), 365),
     (date(2023, 6, 20), 355),
     (date(2023, 8, 21), 345),
@@ -17,7 +24,11 @@ _LOAN_PRIME_RATE: Final = (
     (date(2024, 10, 21), 310),
     (date(2025, 5, 20), 300),
 )
-"""One year, in hundredths of a percent, each from the day of its publication."""
+"""One year, in hundredths of a percent, each from the day of its publication.
+
+From December 2021 on they agree with what the press said of each publication; those before, and
+whether there are later ones, are to be checked against the National Interbank Funding Center.
+"""
 
 _DEPOSIT_RATE: Final = ((date(2015, 10, 24), 150),)
 """The central bank's one-year benchmark for deposits, in hundredths of a percent."""
@@ -26,8 +37,8 @@ _DEPOSIT_RATE: Final = ((date(2015, 10, 24), 150),)
 def merchant_fault_rate(paid_on: date) -> int:
     """Give the yearly rate where the merchant is at fault, in hundredths of a percent.
 
-    The one-year loan prime rate at the time of the contract. Source: 法释 [2025] 4号, still to
-    be checked against the official text and the published rates.
+    The one-year loan prime rate at the time of the contract. Source: 法释 [2025] 4号, art. 16,
+    still to be checked against the official text.
     """
     return _in_force(_LOAN_PRIME_RATE, paid_on)
 
