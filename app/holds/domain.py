@@ -104,14 +104,12 @@ class Held:
     custody_amount: Fen | None = _NOTHING
 
     def of_payable(self, payable_amount: Fen) -> Fen:
-        """Say how much of what was earned is kept from the merchant; it may be more than that."""
-        return payable_amount if self.payable_amount is None else self.payable_amount
+        """Say how much of what was earned is kept from the merchant: at most all of it."""
+        return _kept(self.payable_amount, payable_amount)
 
     def of_custody(self, coverable_amount: int) -> Fen:
-        """Say how much of what custody could still cover stays; it may be more than that."""
-        if self.custody_amount is None:
-            return Fen(max(coverable_amount, 0))
-        return self.custody_amount
+        """Say how much of what custody could still cover stays there: at most all of it."""
+        return _kept(self.custody_amount, coverable_amount)
 
 
 def held_by(holds: Iterable[Hold], at: datetime) -> Held:
@@ -133,3 +131,8 @@ def _sum_of(amounts: Iterable[Fen | None]) -> Fen | None:
             return None
         total += amount
     return Fen(total)
+
+
+def _kept(held_amount: Fen | None, there: int) -> Fen:
+    all_of_it = max(there, 0)
+    return Fen(all_of_it if held_amount is None else min(held_amount, all_of_it))

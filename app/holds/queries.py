@@ -190,6 +190,7 @@ async def holds_of_merchant(tx: Transaction, merchant_no: int) -> Sequence[Hold]
         f"""
         SELECT {_COLUMNS} FROM hold
         WHERE merchant_no = :no AND status = 'active' AND target <> 'card'
+        ORDER BY seq
         """,  # noqa: S608  # our own column names
         no=merchant_no,
     )

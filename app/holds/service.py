@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.db.engine import Database, Transaction
-    from app.holds.domain import HoldTarget
+    from app.holds.domain import Hold, HoldTarget
     from app.money import Fen
     from app.writer.engine import Writer
     from app.writer.requests import RequestKey
@@ -171,9 +171,15 @@ async def list_holds(
         return await queries.list_holds(tx, wanted, scope_of(authority), before=before, count=count)
 
 
+async def holds_in_force(tx: Transaction, merchant_no: int, at: datetime) -> Sequence[Hold]:
+    """Give what stands against a merchant's payable or custody account at this time."""
+    holds = await queries.holds_of_merchant(tx, merchant_no)
+    return [hold for hold in holds if hold.is_active(at)]
+
+
 async def held_of(tx: Transaction, merchant_no: int, at: datetime) -> Held:
     """Say what holds keep of a merchant's payable and custody; its book must be locked."""
-    return held_by(await queries.holds_of_merchant(tx, merchant_no), at)
+    return held_by(await holds_in_force(tx, merchant_no, at), at)
 
 
 def executors(writer: Writer) -> Mapping[str, Executor]:

@@ -17,6 +17,7 @@ from app.api.schemas import (
     OrderId,
     Time,
 )
+from app.holds.domain import Hold, HoldTarget
 from app.ids import Prefix
 from app.ledger.chart import AccountType
 from app.money import CURRENCY
@@ -28,6 +29,27 @@ from app.payment_files.domain import (
 from app.payment_files.settlements import Balances, Item, Settlement
 
 SignedAmount = Annotated[int, Field(description="Fen; below 0 where bank facts contradict.")]
+
+
+class MerchantHoldRead(Model):
+    """What holds a merchant's payable or custody account, and why."""
+
+    target: HoldTarget
+    amount: Amount | None = Field(description="Fen; null holds all.")
+    document_number: str
+    reason: str
+    expires_at: Time | None = Field(description="Null stands until it is lifted.")
+
+    @classmethod
+    def from_domain(cls, hold: Hold) -> Self:
+        """Show a hold to the merchant."""
+        return cls(
+            target=HoldTarget(hold.target),
+            amount=hold.amount,
+            document_number=hold.document_number,
+            reason=hold.reason,
+            expires_at=hold.expires_at,
+        )
 
 
 class BalanceRead(Model):
@@ -44,6 +66,9 @@ class BalanceRead(Model):
     custody_yield_amount: AmountOrZero
     bank_claim_amount: AmountOrZero
     pending_reversal_amount: AmountOrZero
+    held_amount: AmountOrZero = Field(description="Of what is payable.")
+    held_custody_amount: AmountOrZero = Field(description="Of what custody could still cover.")
+    holds: list[MerchantHoldRead] = Field(description="What holds it, oldest first.")
     currency: Currency
     as_of: Time
 
@@ -63,6 +88,9 @@ class BalanceRead(Model):
             custody_yield_amount=amounts[AccountType.CUSTODY_YIELD],
             bank_claim_amount=amounts[AccountType.BANK_CLAIM],
             pending_reversal_amount=balances.waiting_reversal_amount,
+            held_amount=balances.held.of_payable(amounts[AccountType.MERCHANT_PAYABLE]),
+            held_custody_amount=balances.held.of_custody(balances.coverable_amount),
+            holds=[MerchantHoldRead.from_domain(hold) for hold in balances.holds],
             currency=CURRENCY,
             as_of=balances.as_of,
         )

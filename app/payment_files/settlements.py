@@ -1,6 +1,7 @@
 """What a merchant sees of its money: its balances, and each payment with what is in it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple
@@ -8,6 +9,8 @@ from uuid import UUID
 
 from app.db.engine import Database, Transaction
 from app.errors import NotFound
+from app.holds.domain import Held, Hold, held_by
+from app.holds.service import holds_in_force
 from app.ids import merchant_no_of
 from app.ledger.chart import AccountType, account_id
 from app.money import Fen
@@ -70,7 +73,23 @@ class Balances:
 
     amounts: dict[AccountType, Fen]
     waiting_reversal_amount: Fen
+    holds: Sequence[Hold]
+    """What stands against payable or custody."""
     as_of: datetime
+
+    @property
+    def held(self) -> Held:
+        """Say what holds keep of payable and custody."""
+        return held_by(self.holds, self.as_of)
+
+    @property
+    def coverable_amount(self) -> int:
+        """What custody has beyond all that banks were told to pay."""
+        return (
+            self.amounts[AccountType.CUSTODY]
+            - self.amounts[AccountType.RELEASE_IN_TRANSIT]
+            - self.amounts[AccountType.REFUND_IN_TRANSIT]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +127,11 @@ async def read_balances(db: Database, merchant_no: int) -> Balances:
             "SELECT waiting_reversal_amount FROM book WHERE merchant_no = :no", no=merchant_no
         )
         as_of = await tx.now()
+        holds = await holds_in_force(tx, merchant_no, as_of)
     assert isinstance(waiting, int)
     amounts = {kind: Fen(0) for kind in AccountType}
     amounts.update({AccountType(row.type): row.balance for row in rows})
-    return Balances(amounts, Fen(waiting), as_of)
+    return Balances(amounts, Fen(waiting), holds, as_of)
 
 
 async def list_settlements(db: Database, merchant_no: int, below: Below) -> list[Settlement]:

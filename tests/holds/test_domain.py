@@ -73,8 +73,8 @@ def test_orders_add_up_and_each_target_by_itself() -> None:
 
     assert held == Held(Fen(350), Fen(9))
     assert (held.of_payable(Fen(1_000)), held.of_custody(1_000)) == (350, 9)
-    # More than there is leaves nothing, and says so.
-    assert (held.of_payable(Fen(1)), held.of_custody(-5)) == (350, 9)
+    # No more is kept than there is.
+    assert (held.of_payable(Fen(1)), held.of_custody(-5)) == (1, 0)
 
 
 def test_one_order_for_all_holds_all_whatever_the_others_say() -> None:
