@@ -20,7 +20,7 @@ from app.ledger.chart import AccountType
 from app.money import Fen
 from app.refunds.domain import RefundReason, RefundStatus
 from app.refunds.errors import RefundNotAllowed
-from tests.builder import Shop, a_consumer, a_key
+from tests.builder import Shop, Trader, a_consumer, a_key
 from tests.card_life.conftest import Life
 from tests.refusals import refused
 
@@ -212,6 +212,8 @@ async def test_what_stands_in_the_way_is_said_at_the_offer_and_at_acceptance(
         await life.accepted(receiver, transfer)
     async with refused(given, shop, code):
         await life.offered(giver, card_id, a_consumer())
+    # Verification is the run's last word: no closure stands behind this one.
+    await _set_book(given, shop, "open")
 
 
 async def _in_the_way(
@@ -234,12 +236,17 @@ async def _in_the_way(
             await life.disputer.disputed(giver, use)
             return "charge_disputed"
         case _:
-            async with given.db.transaction() as tx:
-                await tx.execute(
-                    "UPDATE book SET status = 'closing' WHERE merchant_no = :no",
-                    no=shop.merchant_no,
-                )
+            await _set_book(given, shop, "closing")
             return "merchant_frozen"
+
+
+async def _set_book(given: Trader, shop: Shop, status: str) -> None:
+    async with given.db.transaction() as tx:
+        await tx.execute(
+            "UPDATE book SET status = :status WHERE merchant_no = :no",
+            status=status,
+            no=shop.merchant_no,
+        )
 
 
 async def test_an_offer_by_whoever_found_the_card_ends_with_its_loss(life: Life) -> None:
