@@ -58,18 +58,11 @@ def decide_open(command: OpenDispute, book: Book, at: datetime) -> Decision[Char
     _check_disputable(charge, command.reversal_days, at)
     if book.head.status in _CLOSED:
         raise ClosureInProgress
-    opening = replace(command.opening, charge_id=charge.charge_id, card_id=_only_card_of(charge))
+    cards = {draw.card_id for draw in charge.read_draws()}
+    only_card = cards.pop() if len(cards) == 1 else None
+    opening = replace(command.opening, charge_id=charge.charge_id, card_id=only_card)
     case = open_case(opening, at)
-    dispute = Dispute(
-        merchant_no=book.merchant_no,
-        dispute_id=command.dispute_id,
-        charge_id=charge.charge_id,
-        case_id=case.case_id,
-        status=DisputeStatus.OPEN,
-        set_aside_amount=_to_set_aside(charge, book),
-        opened_at=at,
-        decided_at=None,
-    )
+    dispute = _dispute_of(charge, command.dispute_id, case.case_id, book, at)
     disputed = charge._replace(
         status=ChargeStatus.DISPUTED,
         dispute_id=dispute.dispute_id,
@@ -86,6 +79,21 @@ def decide_open(command: OpenDispute, book: Book, at: datetime) -> Decision[Char
         ),
         subject_id=charge.charge_id,
         facts=facts_of(disputed),
+    )
+
+
+def _dispute_of(
+    charge: Charge, dispute_id: UUID, case_id: UUID, book: Book, at: datetime
+) -> Dispute:
+    return Dispute(
+        merchant_no=book.merchant_no,
+        dispute_id=dispute_id,
+        charge_id=charge.charge_id,
+        case_id=case_id,
+        status=DisputeStatus.OPEN,
+        set_aside_amount=_to_set_aside(charge, book),
+        opened_at=at,
+        decided_at=None,
     )
 
 
@@ -117,12 +125,6 @@ def _entry_of(dispute: Dispute, book: Book) -> Entry:
     )
     movement = Movement(payable, disputed, amount) if amount > 0 else None
     return Entry("dispute_opened", dispute.dispute_id, movement, dispute.content_hash())
-
-
-def _only_card_of(charge: Charge) -> UUID | None:
-    """Name the card that the use drew on; None where there are several."""
-    cards = {draw.card_id for draw in charge.read_draws()}
-    return cards.pop() if len(cards) == 1 else None
 
 
 PLANS: Final[tuple[Plan[Any, Any], ...]] = (

@@ -48,7 +48,7 @@ async def dispute_charge(
     )
     done = await service.open_dispute(
         desk,
-        consumer.consumer,
+        consumer,
         charge,
         body.to_domain(),
         request=request,

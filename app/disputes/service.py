@@ -11,7 +11,7 @@ import structlog
 from app.calendar.deadlines import answer_due_on
 from app.cases.domain import Opening, words
 from app.cases.rows import CaseKind
-from app.charges import queries
+from app.charges import service as charges
 from app.charges.replaying import as_of
 from app.dates import business_date
 from app.disputes.commands import OpenDispute
@@ -21,6 +21,7 @@ from app.writer.answers import Answered
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from app.access.principals import ConsumerPrincipal
     from app.calendar.current import CurrentCalendar
     from app.cards.directory import MerchantDirectory
     from app.charges.domain import Charge
@@ -57,7 +58,7 @@ class Complaint:
 
 async def open_dispute(
     desk: Desk,
-    consumer: UUID,
+    consumer: ConsumerPrincipal,
     charge_id: UUID,
     complaint: Complaint,
     *,
@@ -81,21 +82,19 @@ async def open_dispute(
         merchant_no=no,
         case_id=new_id(no),
         kind=CaseKind.DISPUTE,
-        consumer=consumer,
+        consumer=consumer.consumer,
         reason=complaint.reason,
         salt=salt,
         text=None if text is None else words(desk.sealer.seal(text), text, salt),
         answer_due_on=due_on,
     )
     command = OpenDispute(
-        no, request, new_id(no), charge_id, consumer, opening, in_force.reversal_days
+        no, request, new_id(no), charge_id, consumer.consumer, opening, in_force.reversal_days
     )
     outcome = await desk.writer.submit(command)
     if outcome.replayed is not None:
         outcome.replayed.raise_refusal()
-        async with desk.db.transaction() as tx:
-            charge = await queries.find_charge(tx, no, charge_id)
-        assert charge is not None, "charges are never deleted"
+        charge = await charges.read_for_consumer(desk.db, consumer, charge_id)
         return Answered(as_of(charge, outcome.replayed), replayed=True)
     disputed: Charge = outcome.result
     log.info(

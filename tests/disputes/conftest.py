@@ -63,7 +63,7 @@ class Disputer:
     ) -> Charge:
         done = await service.open_dispute(
             self.desk,
-            consumer.consumer,
+            consumer,
             charge.charge_id,
             complaint,
             request=request,
