@@ -30,6 +30,9 @@ def main(  # noqa: PLR0913  # each parameter is an option of the command
     stored: Annotated[
         str, typer.Option(help="Histories to compare, in transfers; may be empty.")
     ] = "10000,1000000",
+    closing_cards: Annotated[
+        int, typer.Option(help="Cards of the merchant that closes; 0 leaves that out.")
+    ] = 100_000,
     log_level: Annotated[str, typer.Option(help="Of the service.")] = "INFO",
     smoke: Annotated[bool, typer.Option("--smoke", help="Small and quick.")] = False,
     json_file: Annotated[Path, typer.Option("--json")] = Path("bench.json"),
@@ -43,6 +46,7 @@ def main(  # noqa: PLR0913  # each parameter is an option of the command
         5 if smoke else tpcb_scale,
         (10_000,) if smoke else _numbers(stored),
         log_level,
+        min(closing_cards, 2_000) if smoke else closing_cards,
     )
     console = Console()
     if not console.is_terminal:

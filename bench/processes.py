@@ -70,6 +70,28 @@ def service(
 
 
 @contextlib.contextmanager
+def worker(data: Path, database_url: str, *, log_level: str) -> Generator[int, None, None]:
+    """Run `anxin worker` as it runs in production; give its process id."""
+    environment = {
+        **os.environ,
+        "MODE": "sandbox",
+        "DATA": str(data),
+        "DATABASE_URL": database_url,
+        "LOG_LEVEL": log_level,
+        "POLICIES": json.dumps(POLICIES),
+    }
+    command = [sys.executable, "-m", "app.cli", "worker"]
+    log = data / "worker.log"
+    with _running(command, environment, log) as process:
+        deadline = time.monotonic() + _READY_SECONDS_MAX
+        while "worker.started" not in log.read_text(errors="replace"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise StartRefused(f"The worker did not start: {log.read_text()[-500:]}")
+            time.sleep(_POLL_SECONDS)
+        yield process.pid
+
+
+@contextlib.contextmanager
 def empty_service(data: Path) -> Generator[Server, None, None]:
     """Run the empty route."""
     port = _free_port()

@@ -9,6 +9,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from bench.closure import ClosureRun
 from bench.machine import Machine
 from bench.measuring import Measured
 from bench.plan import TPCB, USE_BY_CODE
@@ -33,13 +34,14 @@ class Run:
     conditions: Mapping[str, object]
     rounds: Sequence[Sequence[Measured]]
     stored: Sequence[Measured]
+    closure: ClosureRun | None
     verification: str
     findings: int
 
     @property
     def is_proved(self) -> bool:
         """Whether the ledger holds, and says what the answers said."""
-        return self.findings == 0
+        return self.findings == 0 and (self.closure is None or self.closure.findings == 0)
 
     def ratios(self) -> Sequence[Ratio]:
         """Compare each connection count with the peak, round by round."""
@@ -62,6 +64,7 @@ class Run:
             "ratios_to_tpcb_peak": [asdict(ratio) for ratio in self.ratios()],
             "rounds": [[asdict(row) for row in rows] for rows in self.rounds],
             "stored_transfers": [asdict(row) for row in self.stored],
+            "closure": None if self.closure is None else self.closure.facts(),
             "verification": self.verification,
         }
         path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -87,6 +90,8 @@ class Run:
                 str(ratio.callers), *(f"{v:.2f}" for v in (ratio.median, ratio.least, ratio.most))
             )
         console.print(ratios)
+        if self.closure is not None:
+            console.print(self.closure.said(), highlight=False)
         console.print(self.verification)
 
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -19,10 +19,11 @@ from app.db.embedded import OWNER, SERVICE, SUPERUSER, EmbeddedPostgres, embedde
 from app.db.migrating import migrate
 from app.db.placement import POINTER_FILE
 from app.evidence.verification import verify
+from bench.closure import ClosureRun, measure_closure, seed_large_merchant, without
 from bench.machine import Probe, describe
 from bench.measuring import Measured
 from bench.plan import USE_BY_CODE, Bench, Servers, Times, round_of
-from bench.processes import POLICIES, empty_service, service
+from bench.processes import POLICIES, empty_service, service, worker
 from bench.report import Run
 from bench.seeding import Shape, read_tills, seed
 from bench.tpcb import Tpcb
@@ -47,6 +48,8 @@ class Options:
     tpcb_scale: int
     stored: Sequence[int]
     log_level: str
+    closing_cards: int
+    """Of the merchant that closes; 0 leaves that out."""
 
     def conditions(self) -> dict[str, object]:
         """Say under what conditions the figures hold."""
@@ -130,12 +133,14 @@ class _Measurement:
             ]
             booked = await self._payable_amount() - payable
             histories = [row for _ in rounds for row in await self._histories(probe)]
+            closure = await self._closure(probe) if self.options.closing_cards else None
             return Run(
                 command,
                 await describe(probe),
                 self.options.conditions(),
                 rounds,
                 histories,
+                closure,
                 *await self._verified(bench, booked),
             )
 
@@ -161,6 +166,24 @@ class _Measurement:
             name = f"{USE_BY_CODE}, {ledger.shape.transfers:,} transfers stored"
             with service(self.data, ledger.service_url, log_level=self.options.log_level) as server:
                 measured.append(self._told(await bench.by_code(server, callers, name)))
+        return measured
+
+    async def _closure(self, probe: Probe) -> ClosureRun:
+        """Close a large merchant beside many small ones."""
+        shape = Shape(_STORED_MERCHANTS, _STORED_CARDS)
+        ledger = await asyncio.to_thread(_database, self.postgres, "closure", shape, self.progress)
+        await asyncio.to_thread(seed_large_merchant, ledger.owner_url, self.options.closing_cards)
+        bench = await self._bench(ledger, probe)
+        large = bench.tills[-1]
+        others = without(bench.tills, large)
+        bench = replace(bench, tills=others, traffic=Traffic(others, random.Random(_SEED)))
+        level = self.options.log_level
+        with (
+            service(self.data, ledger.service_url, log_level=level) as server,
+            worker(self.data, ledger.service_url, log_level=level) as worker_pid,
+        ):
+            measured = await measure_closure(bench, server, worker_pid, large)
+        self.progress.print(measured.said(), highlight=False)
         return measured
 
     async def _payable_amount(self) -> int:
