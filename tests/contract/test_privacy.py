@@ -21,7 +21,9 @@ PAYER_NAME: Final = "欧阳夏丹"
 PAYER_ACCOUNT: Final = "6217009988776655443"
 PAYEE_ACCOUNT: Final = "6228480012345678901"
 DESCRIPTION: Final = "请致电13911112222"
-SEEDED: Final = (CONSUMER, PAYER_NAME, PAYER_ACCOUNT, PAYEE_ACCOUNT, DESCRIPTION[3:])
+WORDS: Final = "心脏病13722223333"
+"""What people write in a case: sealed wherever it lies."""
+SEEDED: Final = (CONSUMER, PAYER_NAME, PAYER_ACCOUNT, PAYEE_ACCOUNT, DESCRIPTION[3:], WORDS)
 
 BELONGS: Final[dict[str, set[str]]] = {
     # The consumer's id names the holder; it is opaque, and an issuer may use a phone number.
@@ -121,6 +123,7 @@ def _live(lived: Lived, client: httpx.Client) -> None:
     }
     call("POST", "/charges", "merchant_key", charge)
     call("POST", "/charges", "merchant_key", {**charge, "consumer_code": CONSUMER})
+    _claim(call, token)
     key = call("POST", "/api-keys", "operator_key", {
         "role": "merchant", "person_id": "p", "merchant_id": sandbox["merchant_id"],
     })["secret"]  # fmt: skip
@@ -133,6 +136,22 @@ def _live(lived: Lived, client: httpx.Client) -> None:
     for path in ("/cards", "/charges", "/purchases", "/settlements", "/balance"):
         call("GET", path, "merchant_key")
     lived.secrets |= {key, token, code}
+
+
+def _claim(call: Any, token: str) -> None:
+    """Let people judge a claim, and one in words that are too long."""
+    card = call("GET", "/me/cards", token)["data"][0]
+    asked = f"/me/cards/{card['id']}/refunds"
+    call("POST", asked, token, {"reason": "health", "text": WORDS * 200})
+    claim = call("POST", asked, token, {"reason": "health", "text": WORDS})
+    case = f"/cases/{claim['case_id']}"
+    call("POST", f"{case}/answers", "merchant_key", {"agree": False, "text": WORDS})
+    call("POST", f"{case}/answers", "merchant_key", {"agree": True, "text": WORDS})
+    ruling = {"decision": "rejected", "reason": "查证属实"}
+    proposed = call("POST", f"{case}/decisions", "operator_key", ruling)
+    decided = call("POST", f"/approvals/{proposed['id']}/approve", "operator2_key")
+    assert decided["result"]["text"] == WORDS, "it is shown to who judges it"
+    call("GET", "/approvals", "operator_key")
 
 
 def _send_wrongly(call: Any, receipt: dict[str, Any], merchant: dict[str, Any]) -> None:
@@ -187,7 +206,7 @@ async def test_answers_show_no_payer_and_only_masked_accounts(lived: Lived) -> N
 async def test_refusals_echo_no_value(lived: Lived) -> None:
     for answer in lived.answers:
         if answer.status_code >= 400:
-            for value in (CONSUMER, PAYER_ACCOUNT, PAYEE_ACCOUNT, DESCRIPTION):
+            for value in (CONSUMER, PAYER_ACCOUNT, PAYEE_ACCOUNT, DESCRIPTION, WORDS):
                 assert value not in answer.text
             if PAYER_NAME in answer.text:
                 # A field that the caller named so is pointed at by its name, and nothing else is.
