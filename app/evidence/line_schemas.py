@@ -10,6 +10,7 @@ from app.api.schemas import CardId, ChargeId, ConfirmationId, Model, StoreId, Ti
 from app.cards.statement import CardEntryKind
 from app.charges.domain import ChargeStatus, ConfirmationMethod, ReversalStatus
 from app.evidence.life_schemas import OF_LIFE, EvidenceLifeRead, EvidenceTransferRead
+from app.evidence.refund_schemas import EvidenceRefundRead
 from app.ids import Prefix, to_text
 from app.ledger import chain
 from app.ledger.rows import Transfer
@@ -249,6 +250,7 @@ class EvidenceLineRead(Model):
     use: EvidenceUseRead | None = Field(description="Of `used` lines.")
     life: EvidenceLifeRead | None = Field(description="Of lines that say how the term runs on.")
     transfer: EvidenceTransferRead | None = Field(description="Of `transferred` lines.")
+    refund: EvidenceRefundRead | None = Field(description="Of `refunded` and `adjusted` lines.")
     entry: EvidenceEntryRead | None = Field(description="Null only where the entry is gone.")
 
     @classmethod
@@ -281,6 +283,7 @@ class EvidenceLineRead(Model):
             else None,
             life=EvidenceLifeRead.from_domain(facts.life),
             transfer=EvidenceTransferRead.from_domain(facts.transfer, holder),
+            refund=EvidenceRefundRead.from_domain(facts.refund),
             entry=EvidenceEntryRead.from_domain(facts),
         )
 

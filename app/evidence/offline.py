@@ -19,6 +19,7 @@ from app.evidence.faults import Fault, Faults
 from app.evidence.keys import Keys, is_signed
 from app.evidence.life_checks import check_life
 from app.evidence.line_checks import check_lines
+from app.evidence.refund_checks import check_refunds
 from app.evidence.sale_checks import check_sale
 from app.evidence.schemas import EvidenceRead, EvidenceSignatureRead, SignedEvidenceRead
 
@@ -77,6 +78,7 @@ def verify_evidence(content: bytes, keys: Keys) -> Verdict:
         check_sale(evidence, faults)
         check_lines(evidence, faults)
         check_life(evidence, faults)
+        check_refunds(evidence, faults)
         check_chain(evidence, faults)
     return Verdict(evidence, key_id, faults.found, faults.count)
 

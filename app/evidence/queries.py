@@ -14,6 +14,7 @@ from app.db.rows import Row, columns_of
 from app.ledger.checkpoints import Head
 from app.ledger.rows import Fact, Transfer
 from app.money import Fen
+from app.refunds.rows import CardRefund
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +85,7 @@ class LineFacts(NamedTuple):
     charge: Charge | None
     life: CardLife | None
     transfer: CardTransfer | None
+    refund: CardRefund | None
     entry: Transfer | Fact | None
     previous_chain_hash: bytes | None
 
@@ -119,6 +121,10 @@ _OF_NUMBERS: Final = (
 )
 _LIVES: Final = f"SELECT {_columns(CardLife)} FROM card_life WHERE {_OF_NUMBERS}"  # noqa: S608  # the same
 _GIVEN: Final = f"SELECT {_columns(CardTransfer)} FROM card_transfer WHERE {_OF_NUMBERS}"  # noqa: S608  # the same
+_REFUNDS: Final = f"""
+SELECT {_columns(CardRefund)} FROM refund
+WHERE merchant_no = :no AND card_id = :id AND refund_id = ANY(CAST(:ids AS uuid[]))
+"""  # noqa: S608  # the same
 _OF_SEQS: Final = "merchant_no = :no AND seq = ANY(CAST(:seqs AS bigint[]))"
 _TRANSFERS: Final = f"SELECT {_columns(Transfer)} FROM transfer WHERE {_OF_SEQS}"  # noqa: S608  # the same
 _FACTS: Final = f"SELECT {_columns(Fact)} FROM fact WHERE {_OF_SEQS}"  # noqa: S608  # the same
@@ -187,6 +193,11 @@ async def lines_of(
     numbers = {"no": merchant_no, "id": card_id, "numbers": [line.entry_no for line in lines]}
     lives = {life.entry_no: life for life in await tx.fetch(CardLife, _LIVES, **numbers)}
     given = {one.entry_no: one for one in await tx.fetch(CardTransfer, _GIVEN, **numbers)}
+    subjects = [line.subject_id for line in lines]
+    refunds = {
+        refund.refund_id: refund
+        for refund in await tx.fetch(CardRefund, _REFUNDS, no=merchant_no, id=card_id, ids=subjects)
+    }
     entries: dict[int, Transfer | Fact] = {}
     for fact in await tx.fetch(Fact, _FACTS, **of_lines):
         entries[fact.seq] = fact
@@ -201,6 +212,7 @@ async def lines_of(
             by_id.get(line.subject_id),
             lives.get(line.entry_no),
             given.get(line.entry_no),
+            refunds.get(line.subject_id),
             entries.get(line.seq),
             hashes.get(line.seq - 1),
         )

@@ -52,13 +52,41 @@ async def test_a_refund_and_what_adds_to_it_are_proven_offline(document: Any) ->
     assert back["entry"]["text"].split("|")[5] == "15000"
 
 
-async def test_what_went_with_a_reversal_cannot_be_changed_even_by_the_signer(
+async def test_neither_a_refund_nor_its_reasons_can_be_changed_even_by_the_signer(
     document: Any,
 ) -> None:
-    for number, line in enumerate(document["evidence"]["lines"]):
+    unnoticed: list[str] = []
+    for number, line in enumerate(document["evidence"]["lines"][6:]):
         for place, value, set_to in list(leaves(line)):
-            if place in {"/adjusted_amount", "/release_amount", "/custody_amount", "/amount"}:
-                set_to(changed(place, value))
-                assert verify_evidence(resigned(document), KEYS).count, (number, place)
-                set_to(value)
+            set_to(changed(place, value))
+            if not verify_evidence(resigned(document), KEYS).count:
+                unnoticed.append(f"{number}{place}")
+            set_to(value)
+    # A store's name is in no hash.
+    assert unnoticed == ["2/store/name"]
     assert verify_evidence(resigned(document), KEYS).count == 0
+
+
+async def test_a_refund_is_shown_with_all_that_decided_it(document: Any) -> None:
+    first, more = [
+        line["refund"] for line in document["evidence"]["lines"] if line["kind"] == "refunded"
+    ]
+
+    assert (first["formula"], first["amount"], first["residue_amount"]) == (
+        "paid_less_list",
+        450_00,
+        250_00,
+    )
+    assert (first["inputs"]["list_used_amount"], first["inputs"]["left_amount"]) == (
+        750_00,
+        700_00,
+    )
+    assert (more["supplements"], more["amount"], more["residue_amount"]) == (
+        first["id"],
+        150_00,
+        -50_00,
+    )
+    assert (more["inputs"]["earlier_amount"], more["inputs"]["released_amount"]) == (
+        450_00,
+        400_00,
+    )
