@@ -28,7 +28,8 @@ SEEDED: Final = (CONSUMER, PAYER_NAME, PAYER_ACCOUNT, PAYEE_ACCOUNT, DESCRIPTION
 BELONGS: Final[dict[str, set[str]]] = {
     # The consumer's id names the holder; it is opaque, and an issuer may use a phone number.
     # A retry is told the purchase as it was, with the holder that it named then.
-    CONSUMER: {"purchase", "card", "stored_request"},
+    # A transfer names both of its sides, so that each can be shown the other, masked.
+    CONSUMER: {"purchase", "card", "stored_request", "card_transfer"},
     # The merchant's own words, which the consumer reads.
     DESCRIPTION[3:]: {"charge"},
 }
@@ -124,6 +125,7 @@ def _live(lived: Lived, client: httpx.Client) -> None:
     call("POST", "/charges", "merchant_key", charge)
     call("POST", "/charges", "merchant_key", {**charge, "consumer_code": CONSUMER})
     _claim(call, token)
+    _give(call, token)
     key = call("POST", "/api-keys", "operator_key", {
         "role": "merchant", "person_id": "p", "merchant_id": sandbox["merchant_id"],
     })["secret"]  # fmt: skip
@@ -152,6 +154,21 @@ def _claim(call: Any, token: str) -> None:
     decided = call("POST", f"/approvals/{proposed['id']}/approve", "operator2_key")
     assert decided["result"]["text"] == WORDS, "it is shown to who judges it"
     call("GET", "/approvals", "operator_key")
+
+
+def _give(call: Any, token: str) -> None:
+    """Let a card go to somebody else and come back."""
+    card = call("GET", "/me/cards", token)["data"][0]
+    other = call("POST", "/sandbox/consumer-tokens", None, {"consumer_id": "somebody-else"})
+    there, back = (token, "somebody-else"), (other["token"], CONSUMER)
+    for (giver, receiver_id), receiver in ((there, other["token"]), (back, token)):
+        path, body = f"/me/cards/{card['id']}/transfer", {"consumer_id": receiver_id}
+        transfer = call("POST", path, giver, body)
+        shown = call("GET", "/me/transfers", receiver)
+        assert shown["data"][0]["id"] == transfer["id"]
+        taken = call("POST", f"/me/transfers/{transfer['id']}/accept", receiver)
+        assert taken["status"] == "accepted"
+        call("GET", f"/me/cards/{card['id']}/statement", receiver)
 
 
 def _send_wrongly(call: Any, receipt: dict[str, Any], merchant: dict[str, Any]) -> None:
