@@ -87,8 +87,13 @@ async def _carry_closures_on(services: Services) -> None:
     await closures.carry_on(Tools(services.writer, parts_of(services)))
 
 
+async def _look_at_every_closure(services: Services) -> None:
+    await closures.carry_on(Tools(services.writer, parts_of(services)), every=True)
+
+
 JOBS: Final = (
     Job("closures", 1, _carry_closures_on),
+    Job("every_closure", 60, _look_at_every_closure),
     Job("expire_charges", 1, _expire_charges),
     Job("expire_holds", 5, _expire_holds),
     Job("return_receipts", 5, _return_receipts),

@@ -1032,6 +1032,8 @@ CREATE UNIQUE INDEX charge_client_reference_is_unique ON public.charge USING btr
 
 CREATE UNIQUE INDEX charge_code_is_used_once ON public.charge USING btree (merchant_no, code_hash) WHERE (code_hash IS NOT NULL);
 
+CREATE INDEX charge_disputed ON public.charge USING btree (merchant_no) WHERE (status = 'disputed'::text);
+
 CREATE INDEX charge_due ON public.charge USING btree (expires_at) WHERE (status = 'pending_confirmation'::text);
 
 CREATE INDEX charge_of_consumer ON public.charge USING btree (merchant_no, consumer, charge_id);

@@ -25,13 +25,27 @@ class _Id(NamedTuple):
     charge_id: UUID
 
 
-async def is_unfinished(tx: Transaction, merchant_no: int) -> bool:
+class Waits(NamedTuple):
+    """What keeps a closure from its end."""
+
+    others: bool
+    """The bank has to pay, or people have to judge."""
+    ours: bool
+    """What was paid is still to be finished here."""
+
+    def __bool__(self) -> bool:
+        """Say whether anything does."""
+        return self.others or self.ours
+
+
+async def what_keeps(tx: Transaction, merchant_no: int) -> Waits:
     """Say whether something is still to be refunded, paid, judged or answered.
 
     What a hold keeps back, what waits for an account that its holder has to name, and release
     orders that the bank has not answered may take for ever: the certificate names them.
     """
-    found = await tx.value(
+    found = await tx.fetch_one(
+        Waits,
         f"""
         SELECT EXISTS (
             SELECT FROM card WHERE merchant_no = :no
@@ -44,17 +58,19 @@ async def is_unfinished(tx: Transaction, merchant_no: int) -> bool:
                 refund.status IN ('in_transit', 'case_open')
                 OR (refund.status = 'decided' AND card.on_hold IS NOT TRUE))
         ) OR EXISTS (
-            SELECT FROM refund WHERE merchant_no = :no AND status = 'paid'
-                AND settled_at IS NULL AND card_id IS NOT NULL
-        ) OR EXISTS (
             SELECT FROM charge WHERE merchant_no = :no AND status = 'disputed'
                 AND reversal_status IS NULL
-        )
+        ) AS others,
+        EXISTS (
+            SELECT FROM refund WHERE merchant_no = :no AND status = 'paid'
+                AND settled_at IS NULL AND card_id IS NOT NULL
+        ) AS ours
         """,  # noqa: S608  # our own column names
         no=merchant_no,
         statuses=list(REFUNDABLE),
     )
-    return bool(found)
+    assert found is not None, "two conditions give one row"
+    return found
 
 
 async def paid_refunds(tx: Transaction, closure: Closure) -> tuple[int, int]:

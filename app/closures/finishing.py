@@ -40,20 +40,22 @@ async def finish(tools: Tools, closure: Closure) -> bool:
         current = await queries.find_closure(tx, no, closure.closure_id)
         if current is None or current.status not in {ClosureStatus.REFUNDING, *FINISHED}:
             return False
-        ended = await _ended(tx, book, current, tools)
-        if ended is None:
-            ended = current
+        waits = await ends.what_keeps(tx, no)
+        ended = current if waits else await _ended(tx, book, current, tools)
+        if ended is None or waits.ours:
+            # There is more to do here, in the next round.
+            return False
         await queries.update_closure(tx, ended._replace(seen_seq=book.head.seq))
     if ended.status != closure.status:
         log.info("closure.finished", merchant_no=no, status=str(ended.status))
-    return ended.status in FINISHED
+    return not waits
 
 
 async def _ended(
     tx: Transaction, book: LockedBook, closure: Closure, tools: Tools
 ) -> Closure | None:
-    """Give the closure as it ended; None while something keeps it from ending."""
-    if closure.adjusting or await ends.is_unfinished(tx, closure.merchant_no):
+    """Give the closure as it ended; None where something is shared out anew first."""
+    if closure.adjusting:
         return None
     await _end_reversals(tx, book)
     offset(book, closure)

@@ -67,6 +67,9 @@ async def prepare(tools: Tools, closure: Closure) -> None:
             return
         await queries.decline_offers(tx, no)
         offset(books[no], current)
+        if current.status == ClosureStatus.CLOSING and not await queries.is_being_cut(tx, no):
+            # From here two persons decide; until then only what is new is looked at.
+            await queries.mark_seen(tx, current, books[no].head.seq)
 
 
 def offset(book: LockedBook, closure: Closure) -> None:

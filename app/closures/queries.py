@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.cards.domain import Card, CardKind
 from app.closures.deciding import Sale
-from app.closures.domain import REFUNDABLE, Closure, ClosureStatus, KindTotal, Standing
+from app.closures.domain import REFUNDABLE, Closure, KindTotal, Standing
 from app.db.engine import Transaction
 from app.db.rows import columns_of
 from app.ledger.books import LockedBook
@@ -21,7 +21,6 @@ _LEFT: Final = (
     "card.paid_amount - card.released_amount - card.refunded_amount"
     " - card.adjusted_amount - card.recalled_amount"
 )
-# Of a merchant that closes there are few, so this is read from its uses without an own index.
 _DISPUTED: Final = (
     "SELECT CAST(draw ->> 'card_id' AS uuid) FROM charge"
     " CROSS JOIN LATERAL jsonb_array_elements(charge.draws) AS draw"
@@ -102,15 +101,36 @@ async def standing_closure(tx: Transaction, merchant_no: int) -> Closure | None:
     )
 
 
-async def live_closures(tx: Transaction) -> Sequence[Closure]:
-    """Give the closures on which something may be to do, oldest first."""
+async def closures_to_carry_on(tx: Transaction, *, every: bool) -> Sequence[Closure]:
+    """Give the closures on which something may be to do, oldest first.
+
+    That is where the notice is over, or the book has gone on since it was looked at last; with
+    `every` all that have not ended.
+    """
     return await tx.fetch(
         Closure,
-        f"SELECT {_QUALIFIED}"  # noqa: S608  # our own column names
-        " FROM closure JOIN book USING (merchant_no)"
-        " WHERE closure.status IN ('notice', 'closing', 'refunding')"
-        " OR (closure.status IN ('closed', 'closed_with_shortfall') AND book.seq > seen_seq)"
-        " ORDER BY closure.created_at, closure_id",
+        f"""
+        SELECT {_QUALIFIED} FROM closure JOIN book USING (merchant_no)
+        WHERE CASE closure.status
+            WHEN 'cancelled' THEN false
+            WHEN 'notice' THEN notice_ends_at <= anxin_now()
+            WHEN 'closing' THEN :every OR book.seq > seen_seq
+            WHEN 'refunding' THEN :every OR book.seq > seen_seq
+            ELSE book.seq > seen_seq
+        END
+        ORDER BY closure.created_at, closure_id
+        """,  # noqa: S608  # our own column names
+        every=every,
+    )
+
+
+async def mark_seen(tx: Transaction, closure: Closure, seq: int) -> None:
+    """Record that nothing is to be done until the book goes on."""
+    await tx.execute(
+        "UPDATE closure SET seen_seq = :seq WHERE merchant_no = :no AND closure_id = :id",
+        no=closure.merchant_no,
+        id=closure.closure_id,
+        seq=seq,
     )
 
 
@@ -258,21 +278,6 @@ async def cards_to_refund(
     )
 
 
-async def has_card_to_refund(tx: Transaction, merchant_no: int) -> bool:
-    """Say whether a card has money that nobody refunds yet and that no hold keeps."""
-    found = await tx.value(
-        f"""
-        SELECT EXISTS (
-            SELECT FROM card
-            WHERE merchant_no = :no AND status = ANY(CAST(:statuses AS text[]))
-                AND {_LEFT} > 0 AND NOT on_hold)
-        """,  # noqa: S608  # our own column names
-        no=merchant_no,
-        statuses=list(REFUNDABLE),
-    )
-    return bool(found)
-
-
 class Recut(NamedTuple):
     """A file to be cut again without a merchant that closes."""
 
@@ -288,15 +293,32 @@ async def files_to_cut_again(tx: Transaction, merchant_no: int) -> Sequence[Recu
     return await tx.fetch(
         Recut,
         """
-        SELECT DISTINCT orders.merchant_no, file.file_id, file.kind, file.business_date,
-               CAST(NULL AS timestamptz) AS done_at
-        FROM payment_order AS orders JOIN payment_file AS file USING (file_id)
-        WHERE orders.merchant_no = :no AND orders.status = 'pending'
-            AND file.status = 'ready' AND file.handed_out_at IS NULL
-            AND file.cancelled_at IS NULL
+        SELECT CAST(:no AS integer) AS merchant_no, file.file_id, file.kind,
+               file.business_date, CAST(NULL AS timestamptz) AS done_at
+        FROM payment_file AS file
+        WHERE file.status = 'ready' AND file.handed_out_at IS NULL
+            AND file.cancelled_at IS NULL AND EXISTS (
+                SELECT FROM payment_order AS orders
+                WHERE orders.file_id = file.file_id AND orders.merchant_no = :no
+                    AND orders.status = 'pending')
         """,
         no=merchant_no,
     )
+
+
+async def is_being_cut(tx: Transaction, merchant_no: int) -> bool:
+    """Say whether a file that is not sealed yet has orders of the merchant."""
+    found = await tx.value(
+        """
+        SELECT EXISTS (
+            SELECT FROM payment_file AS file
+            WHERE file.status = 'cutting' AND EXISTS (
+                SELECT FROM payment_order AS orders
+                WHERE orders.file_id = file.file_id AND orders.merchant_no = :no))
+        """,
+        no=merchant_no,
+    )
+    return bool(found)
 
 
 async def plan_recuts(tx: Transaction, recuts: Sequence[Recut]) -> None:
@@ -362,11 +384,6 @@ async def decline_offers(tx: Transaction, merchant_no: int) -> int:
         "UPDATE refund SET status = 'declined' WHERE merchant_no = :no AND status = 'offered'",
         no=merchant_no,
     )
-
-
-def is_live(status: str) -> bool:
-    """Say whether a closure has not ended."""
-    return status in {ClosureStatus.NOTICE, ClosureStatus.CLOSING, ClosureStatus.REFUNDING}
 
 
 async def waiting_proposal(tx: Transaction, action: str, subject_id: str) -> UUID | None:

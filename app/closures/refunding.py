@@ -42,26 +42,26 @@ _CARD_CHANGES: Final = ("status", "refunded_amount", "entry_count")
 
 
 class Done(NamedTuple):
-    """What a step did, and where the next one begins."""
+    """How many cards were refunded, and after which the next step begins; None at the end."""
 
     cards: int
     last: UUID | None
 
 
-async def refund_cards(db: Database, closure: Closure, *, seconds_max: float) -> int:
-    """Refund card after card until none is left or the time is over; say how many.
+async def refund_cards(db: Database, closure: Closure, *, seconds_max: float) -> Done:
+    """Refund card after card until none is left or the time is over; say how many, and where.
 
     The book is free between steps, so that bank facts and reversals get their turn.
     """
     ends_at = perf_counter() + seconds_max
-    count, last = 0, None
+    cards, last = 0, None
     while perf_counter() < ends_at:
         done = await refund_step(db, closure, after=last)
-        count += done.cards
+        cards += done.cards
         if done.cards < STEP_MAX:
-            break
+            return Done(cards, None)
         last = done.last
-    return count
+    return Done(cards, last)
 
 
 async def refund_step(db: Database, closure: Closure, *, after: UUID | None) -> Done:

@@ -26,10 +26,13 @@ SECONDS_MAX: Final = 20.0
 """Of refunding at a time, so that a worker keeps its lease and other closures get their turn."""
 
 
-async def carry_on(tools: Tools) -> None:
-    """Carry every closure as far as it goes now; safe to break off, and to run twice at once."""
+async def carry_on(tools: Tools, *, every: bool = False) -> None:
+    """Carry closures as far as they go now; safe to break off, and to run twice at once.
+
+    Only those are looked at whose books went on; with `every`, all that have not ended.
+    """
     async with tools.db.snapshot() as tx:
-        closures = await queries.live_closures(tx)
+        closures = await queries.closures_to_carry_on(tx, every=every)
     for closure in closures:
         try:
             await _carry_on(tools, closure)
@@ -54,6 +57,7 @@ async def _carry_on(tools: Tools, closure: Closure) -> None:
     closure = await level(tools.db, closure)
     await return_receipts(tools, closure)
     refunded = await refund_cards(tools.db, closure, seconds_max=SECONDS_MAX)
-    if refunded:
-        log.info("closure.refunded", merchant_no=no, cards=refunded)
-    await finish(tools, closure)
+    if refunded.cards:
+        log.info("closure.refunded", merchant_no=no, cards=refunded.cards)
+    if refunded.last is None:
+        await finish(tools, closure)

@@ -97,3 +97,6 @@ ALTER TABLE refund ADD CONSTRAINT refund_amount_is_positive CHECK (
     amount > 0 OR (amount = 0 AND (card_id IS NOT NULL OR unpaid_amount > 0)
         AND status NOT IN ('decided', 'in_transit', 'account_needed')));
 CREATE INDEX refund_of_closure ON refund (merchant_no, refund_id) WHERE closure_id IS NOT NULL;
+
+-- A closing merchant's cards wait for their disputes; few uses are disputed at a time.
+CREATE INDEX charge_disputed ON charge (merchant_no) WHERE status = 'disputed';
