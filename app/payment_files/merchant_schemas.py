@@ -110,7 +110,8 @@ class SettlementItemRead(Model):
     @classmethod
     def from_domain(cls, item: Item) -> Self:
         """Show an item."""
-        of_charge, of_order = item.kind.startswith("use_"), item.kind.startswith("release_")
+        of_charge = item.kind.startswith(("use_", "dispute_"))
+        of_order = item.kind.startswith("release_")
         return cls(
             seq=item.seq,
             kind=item.kind,

@@ -207,10 +207,15 @@ async def _items(
     return await tx.fetch(
         Item,
         f"""
-        SELECT seq, kind, subject_id, credit_account_id = :payable AS is_credit, amount,
-               recorded_at AS at
+        SELECT seq, kind,
+               -- Of a dispute it is the use that a merchant knows.
+               coalesce((
+                   SELECT charge_id FROM dispute
+                   WHERE dispute.merchant_no = transfer.merchant_no
+                     AND dispute.dispute_id = transfer.subject_id), subject_id) AS subject_id,
+               credit_account_id = :payable AS is_credit, amount, recorded_at AS at
         {_IN_SETTLEMENT} ORDER BY seq {"DESC" if newest_first else ""} LIMIT :limit
-        """,
+        """,  # noqa: S608  # our own texts
         no=row.merchant_no,
         after=row.after_seq,
         until=until,

@@ -134,6 +134,30 @@ async def test_a_repeated_key_gives_the_same_and_another_body_is_refused(world: 
     assert other.json()["code"] == "idempotency_key_reused"
 
 
+async def test_a_settlement_says_what_a_dispute_took_and_gave_back(world: World) -> None:
+    side = world.b
+    await world.file(side)  # takes what was before
+    charge = await disputed(world, side)
+    await answered(world, side, charge, agree=False)
+    await decided(world, charge, "rejected")
+
+    await world.file(side)
+    (settlement, *_) = (await world.got("/v1/settlements", side.merchant))["data"]
+    path = f"/v1/settlements/{settlement['id']}/items"
+    items = (await world.got(path, side.merchant))["data"]
+
+    of_charge = [item for item in items if item["charge_id"] == charge["id"]]
+    assert [item["kind"] for item in of_charge] == [
+        "dispute_dismissed",
+        "dispute_opened",
+        "use_confirmed",
+    ]
+    sums = {"credit": 0, "debit": 0}
+    for item in items:
+        sums[item["direction"]] += item["amount"]
+    assert sums["credit"] - sums["debit"] == settlement["amount"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
