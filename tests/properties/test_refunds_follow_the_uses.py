@@ -15,6 +15,7 @@ import pytest
 
 from app.access.principals import ConsumerPrincipal
 from app.card_products.domain import CardKind
+from app.cases.rows import CaseDecision
 from app.charges.domain import Charge, ReversalStatus, Use
 from app.dates import business_date
 from app.db.engine import Database
@@ -28,6 +29,7 @@ from tests.builder import Shop, a_consumer
 from tests.cluster import DatabaseUrls
 from tests.properties.profile import EXAMPLES
 from tests.refunds.bank import Bank, banking
+from tests.refunds.claiming import Claimant
 from tests.refunds.conftest import Refunder
 
 STORIES: Final = max(12, EXAMPLES // 4)
@@ -109,7 +111,11 @@ class Story:
         if self.chance.random() < 0.3:
             await self.loses()
             await self.reverses(facts, waiting)
-        first = await self.refunds(card_id)
+        first = await self.claims(facts, card_id, waiting) if self.chance.random() < 0.5 else None
+        if first is None:
+            if not waiting:
+                await self.uses(facts, card_id)
+            first = await self.refunds(card_id)
         if first is None:
             self.told["nothing was left"] += 1
             return
@@ -201,6 +207,35 @@ class Story:
                     no=self.shop.merchant_no,
                 )
 
+    async def claims(self, facts: Facts, card_id: UUID, waiting: list[Charge]) -> CardRefund | None:
+        """Let people judge a claim; give the refund where it is upheld."""
+        chance, claimant = self.chance, Claimant(Refunder(self.bank.given))
+        reason = chance.choice([RefundReason.HEALTH, RefundReason.MINOR])
+        try:
+            claim = await claimant.claimed(self.consumer, card_id, reason)
+        except RefundNotAllowed:
+            return None
+        if chance.random() < 0.3:
+            await self.reverses(facts, waiting)
+        if chance.random() < 0.5:
+            await claimant.answered(claim, agree=False)
+            await self.days_pass(chance.choice([0, 1, 7]))
+        ends = ["agreed", "upheld"] if (await claimant.case(claim)).status == "open" else ["upheld"]
+        end = chance.choice([*ends, "rejected", "withdrawn"])
+        self.told[f"claim {end}"] += 1
+        match end:
+            case "agreed":
+                await claimant.answered(claim, agree=True)
+            case "withdrawn":
+                await claimant.withdrawn(self.consumer, claim)
+            case "rejected":
+                await claimant.ruled(claim, CaseDecision.REJECTED)
+            case _:
+                used = chance.randint(0, facts.paid) if reason == RefundReason.MINOR else None
+                await claimant.ruled(claim, CaseDecision.UPHELD, used)
+        done = await claimant.refund(claim)
+        return None if done.decided_at is None else done
+
     async def reverses(self, facts: Facts, waiting: list[Charge]) -> None:
         if not facts.uses:
             return
@@ -281,4 +316,4 @@ async def test_in_the_end_refunds_are_what_the_uses_that_stay_make_them(
                 error.add_note(f"story {number}")
                 raise
     print(dict(told))  # noqa: T201  # how often each thing happened
-    assert told["grown"]
+    assert told["grown"] + told["as it was"]
