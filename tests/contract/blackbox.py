@@ -36,6 +36,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "order": "id file_id merchant_id custody_account payee_name payee_account_number "
     "payee_bank_code amount currency remittance status reason",
     "approval": "id action subject_id request status proposed_by decided_by result created_at",
+    "hold": "id target target_id amount document_number reason status expires_at",
     "product": "id name kind price_amount bonus_amount sessions gift_sessions term_days "
     "list_price_amount ceiling_exemption terms",
     "merchant": "id name licence_number industry district payee",

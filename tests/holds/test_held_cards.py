@@ -1,8 +1,9 @@
 """A held card refuses charges and refunds, says why, and only for as long as it is held."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -14,9 +15,12 @@ from app.charges.commands import CancelCharge, DeclineCharge
 from app.charges.domain import Charge, ChargeStatus, Use
 from app.charges.errors import InsufficientBalance
 from app.errors import DomainError, NotFound
+from app.holds import standing
 from app.ids import new_id
 from app.money import Fen
 from app.refunds.domain import RefundReason
+from app.writer.book import Book
+from app.writer.tables import Need
 from tests.builder import Trader, a_consumer
 from tests.holds.conftest import Bailiff
 from tests.refunds.conftest import Refunder
@@ -259,6 +263,29 @@ async def test_a_charge_in_the_batch_of_the_hold_sees_it(given: Trader, bailiff:
     placed = [charge for charge in outcomes[1:] if not isinstance(charge, BaseException)]
     assert all(isinstance(charge, CardOnHold) for charge in outcomes[1:] if charge not in placed)
     assert (await given.read(card_id)).pending_count == len(placed)
+
+
+async def test_a_use_of_cards_that_nothing_holds_asks_for_nothing_more(
+    given: Trader, bailiff: Bailiff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, consumer, other = await given.shop(), a_consumer(), a_consumer()
+    for _ in range(2):
+        await given.card(shop, consumer)
+    await bailiff.held_card(await given.card(shop, other))
+    asked: list[object] = []
+
+    def count(book: Book, holder: UUID) -> Sequence[Need]:
+        needs = standing.needs_of_held(book, holder)
+        asked.extend(needs)
+        return needs
+
+    monkeypatch.setattr("app.charges.placing.needs_of_held", count)
+
+    await given.used_by_code(shop, consumer, ONE_YUAN)
+    assert asked == []
+    with pytest.raises(InsufficientBalance):
+        await given.used_by_code(shop, other, ONE_YUAN)
+    assert len(asked) == 1
 
 
 async def test_another_merchants_card_of_the_same_person_is_free(

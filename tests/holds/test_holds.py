@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from app.access.errors import OwnProposal
+from app.access import approvals
+from app.access.errors import ApprovalDecided, OwnProposal
 from app.cards.errors import CardNotActive
 from app.errors import IdempotencyKeyReused, InvalidRequest, NotFound
 from app.holds import service
+from app.holds.commands import LiftHold
 from app.holds.domain import HoldStatus, HoldTarget
 from app.holds.errors import HoldNotActive
 from app.holds.queries import HoldFilter
@@ -112,6 +114,25 @@ async def test_lifting_and_expiring_at_once_end_a_hold_once(
         placed, *ended = await bailiff.entries(hold)
         status = await bailiff.row_status(hold)
         assert (placed, ended) == ("hold_placed", [f"hold_{status}"])
+
+
+async def test_an_approval_whose_commit_was_lost_is_completed_and_not_rejected(
+    given: Trader, bailiff: Bailiff
+) -> None:
+    hold = await bailiff.held_payable(await given.shop())
+    proposal = await bailiff.proposed(hold)
+    # What a process does that dies after the writer's commit and before its own.
+    command = LiftHold(hold.merchant_no, proposal.request_key, hold.hold_id, hold.target_id)
+    await given.writer.submit(command)
+
+    assert (await bailiff.proposed(hold)).status == "proposed"
+    with pytest.raises(ApprovalDecided):
+        await approvals.reject(given.db, proposal.approval_id, person_id=APPROVER, request=None)
+    approved = await bailiff.approved(proposal)
+
+    assert approved.result is not None
+    assert approved.result["status"] == "lifted"
+    assert await bailiff.entries(hold) == ["hold_placed", "hold_lifted"]
 
 
 async def test_the_same_request_places_one_hold(given: Trader, bailiff: Bailiff) -> None:

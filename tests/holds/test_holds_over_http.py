@@ -11,11 +11,8 @@ import pytest_asyncio
 
 from app.access.principals import Role
 from tests.cluster import Cluster
+from tests.contract.blackbox import check
 from tests.contract.world import Headers, Side, World, open_world, unique
-
-FIELDS = {
-    "id", "target", "target_id", "amount", "document_number", "reason", "status", "expires_at",
-}  # fmt: skip
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -73,7 +70,7 @@ async def test_a_card_is_held_refused_with_the_reason_shown_and_freed_by_two(
     )
     hold = made.json()
     assert made.status_code == 201
-    assert set(hold) >= FIELDS
+    check("hold", hold, prefix="hold")
     assert (hold["target_id"], hold["amount"], hold["status"]) == (card_id, 1000, "active")
     assert (hold["merchant_id"], hold["expires_at"]) == (side.merchant_id, None)
 
@@ -217,6 +214,27 @@ async def test_a_regulator_holds_in_its_scope_and_sees_nothing_else(world: World
     proposal = await world.made(f"{path}/lift", inside)
     await world.made(f"/v1/approvals/{proposal['id']}/approve", world.operator)
     assert (await world.got(path, inside))["status"] == "lifted"
+
+
+async def test_a_regulators_key_names_one_request_and_not_another_regulators(
+    world: World,
+) -> None:
+    first = await world.key(Role.REGULATOR, person_id="wu.lei")
+    second = await world.key(Role.REGULATOR, person_id="zhao.min")
+    body, key = order("payable", world.a.merchant_id, amount=1), unique("key")
+
+    made = await world.call("POST", "/v1/holds", first, body, key=key)
+    again = await world.call("POST", "/v1/holds", first, body, key=key)
+    others = await world.call("POST", "/v1/holds", second, body, key=key)
+    changed = await world.call("POST", "/v1/holds", first, {**body, "amount": 2}, key=key)
+
+    assert (made.status_code, again.json()) == (201, made.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert others.status_code == 201
+    assert others.json()["id"] != made.json()["id"]
+    assert (changed.status_code, changed.json()["code"]) == (422, "idempotency_key_reused")
+    for hold in (made.json(), others.json()):
+        await lifted(world, hold)
 
 
 async def test_lists_are_paged_and_filtered(world: World) -> None:
