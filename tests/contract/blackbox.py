@@ -45,6 +45,10 @@ FIELDS: Final[Mapping[str, str]] = {
     "problem": "type title status detail instance code",
     "page": "data next_cursor",
     "trial balance": "as_of accounts balanced",
+    "refund": "id card_id reason class status amount residue_amount interest_claim_amount formula "
+    "formula_version inputs as_of policy_version case_id payee",
+    "closure": "id merchant_id kind reason status card_count refund_amount refunded_count "
+    "refunded_amount rate_per_second started_at finished_at certificate_url",
     "verdict": "index client_reference status charge problem",
 }
 
@@ -62,7 +66,9 @@ def check(kind: str, found: Mapping[str, Any], *, prefix: str | None = None) -> 
         assert found["id"].startswith(f"{prefix}_")
     assert found.get("currency", "CNY") == "CNY"
     for name, value in found.items():
-        if isinstance(value, str) and _TIMES.fullmatch(name):
+        # A refund is computed as of a business date, all else as of a moment.
+        is_time = _TIMES.fullmatch(name) and (kind, name) != ("refund", "as_of")
+        if isinstance(value, str) and is_time:
             assert _TIME.fullmatch(value), f"{kind}.{name} is no RFC 3339 time: {value}"
         if name.endswith("amount") and value is not None:
             assert isinstance(value, int), f"{kind}.{name} is not in whole fen: {value}"
@@ -137,10 +143,11 @@ class Side:
     consumer_id: str
 
     @staticmethod
-    def make(anybody: Caller) -> "Side":
-        """Make a shop at a bank of its own, and a consumer."""
+    def make(anybody: Caller, **wanted: Any) -> "Side":
+        """Make a shop at a bank of its own, and a consumer; `wanted` says more of the shop."""
         bank = f"B{uuid4().hex[:10].upper()}"
-        facts = anybody.post("/v1/sandbox/merchants", {"name": "黑盒美发", "bank": bank})
+        asked = {"name": "黑盒美发", "bank": bank, **wanted}
+        facts = anybody.post("/v1/sandbox/merchants", asked)
         consumer_id = f"consumer-{uuid4().hex[:8]}"
         token = anybody.post("/v1/sandbox/consumer-tokens", {"consumer_id": consumer_id})["token"]
         shop, bank = anybody.as_(facts["merchant_key"]), anybody.as_(facts["bank_key"])
@@ -158,7 +165,10 @@ class Side:
 
     def buy(self, kind: str = "stored_value") -> Any:
         """Buy and accept, not yet paid."""
-        product = self.product(kind)
+        return self.buy_of(self.product(kind))
+
+    def buy_of(self, product: Mapping[str, Any]) -> Any:
+        """Buy and accept a product that the shop's page shows, not yet paid."""
         body = {
             "product_id": product["id"],
             "store_id": self.store_id,
