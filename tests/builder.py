@@ -218,6 +218,8 @@ BOOK_TABLES = (
     "refund",
     "card",
     "card_entry",
+    "card_life",
+    "card_transfer",
     "charge",
     "case_file",
     "dispute",

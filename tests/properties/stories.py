@@ -15,6 +15,16 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from app.access.principals import ConsumerPrincipal
+from app.card_life.commands import (
+    AcceptTransfer,
+    DeclineTransfer,
+    FreezeCard,
+    OfferTransfer,
+    ReactivateCard,
+    ReportLoss,
+    UnfreezeCard,
+    WithdrawTransfer,
+)
 from app.card_products.domain import CardProduct
 from app.cards.directory import MerchantRef
 from app.cases.domain import WITHDRAWAL, Answer, Opening, Silence, Step
@@ -568,6 +578,100 @@ def _said_otherwise(told: _Told, _: int) -> Sequence[Command]:
     return [said, replace(said, request=None, receipt=other)]
 
 
+def _held_card(told: _Told, number: int, place: int | None = None) -> tuple[UUID, int]:
+    """Choose a card of the stage, and say which consumer held it when the story began."""
+    cards = told.stage.cards[number]
+    place = told.random.randrange(len(cards)) if place is None else place
+    return cards[place], told.stage.holders[number][place]
+
+
+def _frozen(told: _Told, number: int) -> Sequence[Command]:
+    """Freeze a period card, mostly, before or after a visit; unfreeze it, mostly."""
+    card_id, holder = _held_card(told, number, told.one_of((3, 3, 3, None)))
+    no, who = told.stage.shops[number].merchant_no, told.stage.consumers[holder].consumer
+    freeze = FreezeCard(no, told.request(), card_id, who)
+    unfreeze = UnfreezeCard(no, told.request(), card_id, who)
+    steps: list[Command] = [freeze, unfreeze]
+    if told.one_of((True, False)):
+        steps.insert(told.one_of((0, 1, 2)), _small(told, number, card_id=card_id, use=_VISIT))
+    return steps if told.one_of((True, True, False)) else steps[:-1]
+
+
+def _lost(told: _Told, number: int) -> Sequence[Command]:
+    """Report a card lost while something waits on it, and replace it."""
+    card_id, holder = _held_card(told, number)
+    no, who = told.stage.shops[number].merchant_no, told.stage.consumers[holder].consumer
+    loss = ReportLoss(no, told.request(), card_id, who)
+    code = _new_code(told, number, holder)
+    waits = _small(told, number, card_id=card_id)
+    return [
+        waits,
+        loss,
+        _confirm(told, waits),
+        _small(told, number, code_hash=code, card_id=None),
+        ReactivateCard(no, told.request(), card_id, who),
+    ]
+
+
+def _given(told: _Told, number: int) -> Sequence[Command]:
+    """Give a card to somebody who uses it at once and gives it back; or who does not take it."""
+    card_id, holder = _held_card(told, number)
+    no, consumers = told.stage.shops[number].merchant_no, told.stage.consumers
+    giver, receiver = consumers[holder], consumers[(holder + 1) % len(consumers)]
+    there, back = (
+        OfferTransfer(
+            no,
+            told.request(),
+            told.new_id(no),
+            card_id,
+            one.consumer,
+            one.consumer_id,
+            other.consumer,
+            other.consumer_id,
+            one.issuer,
+        )
+        for one, other in ((giver, receiver), (receiver, giver))
+    )
+    waits = _small(told, number, card_id=card_id)
+    use = _small(told, number, card_id=card_id)
+    match told.one_of(("accepts", "accepts", "declines", "withdraws")):
+        case "declines":
+            left = DeclineTransfer(
+                no, told.request(), there.transfer_id, card_id, receiver.consumer
+            )
+            return [there, left, _taken(told, there)]
+        case "withdraws":
+            left = WithdrawTransfer(no, told.request(), there.transfer_id, card_id, giver.consumer)
+            return [there, left, _taken(told, there)]
+        case _:
+            pass
+    return [
+        waits,
+        there,
+        _taken(told, there),
+        _confirm(told, waits),
+        use,
+        replace(_confirm(told, use), consumer=receiver.consumer),
+        _reverse(told, use),
+        back,
+        *([_taken(told, back)] if told.one_of((True, True, False)) else []),
+    ]
+
+
+def _taken(told: _Told, offer: OfferTransfer) -> AcceptTransfer:
+    return AcceptTransfer(
+        offer.merchant_no,
+        told.request(),
+        offer.transfer_id,
+        offer.card_id,
+        offer.receiver,
+        bytes(16),
+        3,
+    )
+
+
+_VISIT: Final = Use(visit=True)
+
 _PROVOKED: Final[Sequence[Callable[[_Told, int], Sequence[Command]]]] = (
     _code_twice,
     _two_products,
@@ -585,6 +689,9 @@ _PROVOKED: Final[Sequence[Callable[[_Told, int], Sequence[Command]]]] = (
     _accepted,
     _visit,
     _said_otherwise,
+    _frozen,
+    _lost,
+    _given,
 )
 
 

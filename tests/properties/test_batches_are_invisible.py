@@ -52,6 +52,8 @@ EVENTS: Final = (
     *("charge.expired", "charge.reversed", "charge.reversal_requested"),
     *("dispute.opened", "dispute.upheld", "dispute.dismissed"),
     *("case.opened", "case.answered", "case.decided"),
+    *("card.frozen", "card.unfrozen", "card.lost", "card.replaced"),
+    *("transfer.offered", "transfer.accepted", "transfer.declined", "transfer.withdrawn"),
 )
 REFUSALS: Final = (
     *("not_found", "idempotency_key_reused", "contract_changed", "purchase_not_awaiting_payment"),
@@ -60,6 +62,7 @@ REFUSALS: Final = (
     *("code_invalid", "code_expired", "code_used", "code_limit_exceeded", "too_many_pending"),
     *("charge_not_pending", "charge_not_confirmed", "charge_changed", "card_not_active"),
     *("charge_disputed", "case_state", "deadline_passed"),
+    *("card_kind_mismatch", "transfer_not_open"),
 )
 
 
