@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Final, cast
 
+import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
@@ -33,7 +34,14 @@ _SUBJECT_LENGTH_MAX: Final = 255
 _SKEW_SECONDS: Final = 5
 _REMEMBERED_MAX: Final = 20_000
 _RELOAD_EVERY_SECONDS: Final = 10.0
+"""How often at most an issuer's file is read for a key id that it did not have."""
+_KEYS_TRUSTED_SECONDS: Final = 30.0
+_CHECK_TRUSTED_SECONDS: Final = 30.0
+"""So long keys that were read, and a token that was checked, are believed without another look:
+a key that its issuer drops is believed for their sum at most, not as long as its tokens last."""
 _ISSUER_FILE: Final = "sandbox-issuer.json"
+
+_log = structlog.stdlib.get_logger()
 
 _Key = OKPKey | ECKey | RSAKey
 _CURVE_OF_ALGORITHM: Final[Mapping[str, tuple[type[object], str | None]]] = {
@@ -60,10 +68,12 @@ class _Verified:
     principal: ConsumerPrincipal
     not_before: float
     expires_at: float
+    trusted_until: float
+    """By the process's clock; then the token is checked anew."""
 
 
 class _IssuerKeys:
-    """The keys of one issuer; a file is read again, not too often, for an unknown key id."""
+    """The keys of one issuer; a file is read again when it is old, and for an unknown key id."""
 
     def __init__(self, issuer: Issuer, clock: Callable[[], float]) -> None:
         self.issuer = issuer
@@ -77,14 +87,31 @@ class _IssuerKeys:
         Raises:
             Unauthenticated: The issuer has no such key.
         """
+        age = self._clock() - self._loaded_at
+        if age > _KEYS_TRUSTED_SECONDS:
+            self._read_again()
         found = self._fitting(key_id, algorithm)
-        due = self._clock() - self._loaded_at > _RELOAD_EVERY_SECONDS
-        if not found and self.issuer.jwks_file is not None and due:
-            self._keys, self._loaded_at = _load(self.issuer), self._clock()
+        if not found and _RELOAD_EVERY_SECONDS < age <= _KEYS_TRUSTED_SECONDS:
+            self._read_again()
             found = self._fitting(key_id, algorithm)
         if len(found) != 1:
             raise Unauthenticated
         return found[0]
+
+    def _read_again(self) -> None:
+        """Read the issuer's file; what cannot be read now leaves the keys that were read last.
+
+        An issuer that is just writing it must not lock all of its consumers out.
+        """
+        if self.issuer.jwks_file is None:
+            return
+        self._loaded_at = self._clock()
+        try:
+            self._keys = _load(self.issuer)
+        except (OSError, JoseError, ValueError, TypeError) as error:
+            _log.error(
+                "issuer.unreadable", issuer=self.issuer.issuer, error=type(error).__qualname__
+            )
 
     def _fitting(self, key_id: str | None, algorithm: str) -> list[_Key]:
         kind, curve = _CURVE_OF_ALGORITHM[algorithm]
@@ -100,10 +127,11 @@ class _IssuerKeys:
 
 
 class TokenVerifier:
-    """Checks tokens; one that was checked is remembered until it expires."""
+    """Checks tokens; one that was checked is remembered for a while."""
 
     def __init__(self, issuers: Sequence[Issuer], clock: Callable[[], float] = monotonic) -> None:
         """Trust these issuers and no others."""
+        self._clock = clock
         self._issuers = {issuer.issuer: _IssuerKeys(issuer, clock) for issuer in issuers}
         self._verified: dict[str, _Verified] = {}
 
@@ -114,7 +142,8 @@ class TokenVerifier:
             Unauthenticated: It is not a valid token of a configured issuer for this service.
         """
         verified = self._verified.get(token)
-        if verified is None:
+        if verified is None or self._clock() >= verified.trusted_until:
+            self._verified.pop(token, None)
             verified = self._verify(token)
             if len(self._verified) >= _REMEMBERED_MAX:
                 self._verified.clear()
@@ -140,7 +169,7 @@ class TokenVerifier:
         except (JoseError, ValueError, TypeError, RecursionError) as error:
             # What a hostile token breaks in a parser is, for its sender, an invalid token.
             raise Unauthenticated from error
-        return _checked(claims, keys.issuer)
+        return _checked(claims, keys.issuer, trusted_until=self._clock() + _CHECK_TRUSTED_SECONDS)
 
     @property
     def default_issuer(self) -> str:
@@ -163,7 +192,7 @@ class TokenVerifier:
         return keys
 
 
-def _checked(claims: Mapping[str, object], issuer: Issuer) -> _Verified:
+def _checked(claims: Mapping[str, object], issuer: Issuer, *, trusted_until: float) -> _Verified:
     audience, subject = claims.get("aud"), claims.get("sub")
     expires_at, not_before = claims.get("exp"), claims.get("nbf", 0)
     audiences = cast("list[object]", audience) if isinstance(audience, list) else [audience]
@@ -181,6 +210,7 @@ def _checked(claims: Mapping[str, object], issuer: Issuer) -> _Verified:
         ConsumerPrincipal(consumer_of(issuer.issuer, subject), subject, issuer.issuer),
         float(cast("float", not_before)),
         float(cast("float", expires_at)),
+        trusted_until,
     )
 
 

@@ -176,3 +176,51 @@ def test_a_new_key_of_an_issuer_is_found_in_its_file(tmp_path: Path) -> None:
     path.write_text(json.dumps({"keys": [ED.as_dict(private=False)]}))
     clock[0] += 60
     assert verifier.authenticate(_token()).consumer_id == "user-1"
+
+
+def _in_file(path: Path, *keys: Any) -> None:
+    path.write_text(json.dumps({"keys": [key.as_dict(private=False) for key in keys]}))
+
+
+@pytest.mark.parametrize("seconds_between_calls", [1, 29, 61])
+def test_a_key_that_its_issuer_dropped_is_believed_for_a_minute_at_most(
+    tmp_path: Path, seconds_between_calls: int
+) -> None:
+    clock = [0.0]
+    path = tmp_path / "jwks.json"
+    _in_file(path, ED, EC)
+    issuer = Issuer(issuer=ISSUER, audience="anxin", algorithms=("EdDSA",), jwks_file=path)
+    verifier = TokenVerifier([issuer], clock=lambda: clock[0])
+    token = _token(exp=time() + 3600)
+    assert verifier.authenticate(token).consumer_id == "user-1"
+
+    _in_file(path, EC)
+    while clock[0] <= 60:
+        clock[0] += seconds_between_calls
+        try:
+            verifier.authenticate(token)
+        except Unauthenticated:
+            break
+
+    assert clock[0] <= 61
+    with pytest.raises(Unauthenticated):
+        verifier.authenticate(token)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", '{"keys": 1}', '{"keys": [{"kty": "x"}]}'])
+def test_a_file_that_cannot_be_read_leaves_the_keys_that_were_read_last(
+    tmp_path: Path, content: str | None
+) -> None:
+    clock = [0.0]
+    path = tmp_path / "jwks.json"
+    _in_file(path, ED)
+    issuer = Issuer(issuer=ISSUER, audience="anxin", algorithms=("EdDSA",), jwks_file=path)
+    verifier = TokenVerifier([issuer], clock=lambda: clock[0])
+
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    clock[0] += 60
+
+    assert verifier.authenticate(_token()).consumer_id == "user-1"
