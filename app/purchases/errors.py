@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.errors import DomainError, StateRefusal
+from app.errors import StateRefusal
 from app.ids import Prefix, to_text
 
 
@@ -36,7 +36,7 @@ class PurchaseNotAwaitingPayment(StateRefusal):
         super().__init__(f"The purchase is {status}.", purchase_status=str(status))
 
 
-class BankReferenceReused(DomainError):
+class BankReferenceReused(StateRefusal):
     """The bank reported other facts under the same reference before."""
 
     code = "bank_reference_reused"

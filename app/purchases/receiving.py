@@ -75,11 +75,13 @@ async def record_receipt(
         BankReferenceReused: The reference was reported with other facts.
     """
     async with till.db.transaction() as tx:
-        account = await queries.find_custody_account(tx, reported.custody_account)
-        if account is None or account.bank != reported.bank:
-            stray = _receipt(till.sealer, reported, PLATFORM_NO, await tx.now())
-            return await _record_stray(tx, stray, request)
         now = await tx.now()
+        account = await queries.find_custody_account(tx, reported.custody_account)
+        # What was a stray then is one for a retry too, though somebody has the account by now.
+        was_stray = await requests.look_up(tx, PLATFORM_NO, request) is not None
+    if was_stray or account is None or account.bank != reported.bank:
+        stray = _receipt(till.sealer, reported, PLATFORM_NO, now)
+        return await _record_stray(till.db, stray, request)
     receipt = _receipt(till.sealer, reported, account.merchant_no, now)
     command = RecordReceipt(
         merchant_no=account.merchant_no,
@@ -131,30 +133,33 @@ async def replayed_receipt(
 
 
 async def _record_stray(
-    tx: Transaction, stray: Receipt, request: RequestKey | None
+    db: Database, stray: Receipt, request: RequestKey | None
 ) -> Answered[Recorded]:
-    stored = await requests.claim(tx, PLATFORM_NO, request)
-    if stored is not None:
+    async with db.transaction() as tx:
+        stored = await requests.claim(tx, PLATFORM_NO, request)
         known = await queries.find_stray(tx, stray)
-        assert known is not None, "receipts are never deleted"
-        return Answered(Recorded(known, created=bool(stored["created"])), replayed=True)
-    recorded = await _keep_stray(tx, stray)
-    await requests.keep(
-        tx,
-        PLATFORM_NO,
-        request,
-        command="RecordStray",
-        subject_id=recorded.receipt.receipt_id,
-        answer={"created": recorded.created},
-    )
-    return Answered(recorded)
+        if stored is not None:
+            assert known is not None, "receipts are never deleted"
+            return Answered(Recorded(known, created=bool(stored["created"])), replayed=True)
+        if known is None or known.says_the_same_as(stray):
+            recorded = await _keep_stray(tx, stray, known)
+            await requests.keep(
+                tx,
+                PLATFORM_NO,
+                request,
+                command="RecordStray",
+                subject_id=recorded.receipt.receipt_id,
+                answer={"created": recorded.created},
+            )
+            return Answered(recorded)
+        refused = BankReferenceReused(known.receipt_id)
+        await requests.keep_refusal(tx, PLATFORM_NO, request, command="RecordStray", error=refused)
+    # After the commit: the refusal is kept.
+    raise refused
 
 
-async def _keep_stray(tx: Transaction, receipt: Receipt) -> Recorded:
-    known = await queries.find_stray(tx, receipt)
+async def _keep_stray(tx: Transaction, receipt: Receipt, known: Receipt | None) -> Recorded:
     if known is not None:
-        if not known.says_the_same_as(receipt):
-            raise BankReferenceReused(known.receipt_id)
         return Recorded(known, created=False)
     kept = receipt._replace(suspense_reason=SuspenseReason.UNKNOWN_CUSTODY_ACCOUNT)
     await queries.keep_stray(tx, kept)

@@ -87,10 +87,11 @@ async def claim(
     """Look, for a call that owns its transaction, whether the request was answered before.
 
     Equal requests at the same time wait here for each other. Gives the stored answer, or None
-    where the caller now does the work and ends with `keep`.
+    where the caller now does the work and ends with `keep` or `keep_refusal`.
 
     Raises:
         IdempotencyKeyReused: The key was used for another request.
+        StoredRefusal: The request was refused, and the refusal kept.
     """
     if key is None:
         return None
@@ -98,6 +99,20 @@ async def claim(
         "SELECT pg_advisory_xact_lock(:lock)",
         lock=int.from_bytes(key.request_id.bytes[:8], "big", signed=True),
     )
+    return await look_up(tx, merchant_no, key)
+
+
+async def look_up(
+    tx: Transaction, merchant_no: int, key: RequestKey | None
+) -> Mapping[str, object] | None:
+    """Give what was answered under a key in this scope, without a claim to it.
+
+    Raises:
+        IdempotencyKeyReused: The key was used for another request.
+        StoredRefusal: The request was refused, and the refusal kept.
+    """
+    if key is None:
+        return None
     stored = await tx.fetch_one(
         StoredRequest,
         """
@@ -112,6 +127,7 @@ async def claim(
         return None
     if stored.fingerprint != key.fingerprint:
         raise IdempotencyKeyReused
+    stored.raise_refusal()
     return stored.read_facts()
 
 
@@ -137,6 +153,24 @@ async def keep(  # noqa: PLR0913  # what is kept is a row, named column by colum
         merchant_no, key.request_id, key.fingerprint, command, subject_id, None, facts,
         await tx.now(),
     )  # fmt: skip
+    await _insert(tx, row)
+
+
+async def keep_refusal(
+    tx: Transaction, merchant_no: int, key: RequestKey | None, *, command: str, error: DomainError
+) -> None:
+    """Store the refusal of a call that owns its transaction, which then must commit.
+
+    Raises:
+        IdempotencyKeyReused: A command was carried out under the key meanwhile.
+    """
+    if key is not None:
+        at = await tx.now()
+        row = refusal_of(key, merchant_no=merchant_no, command=command, error=error, at=at)
+        await _insert(tx, row)
+
+
+async def _insert(tx: Transaction, row: StoredRequest) -> None:
     if not await tx.insert("stored_request", StoredRequest, [row], unless_there=True):
         raise IdempotencyKeyReused
 

@@ -11,15 +11,27 @@ import pytest
 from app.access import approvals
 from app.access.approvals import Approval, ApprovalStatus
 from app.access.errors import ApprovalDecided
-from app.errors import DomainError
+from app.errors import DomainError, StoredRefusal
 from app.ids import Prefix, new_id, parse
 from app.ledger.chart import AccountType
+from app.merchants import service as merchants
+from app.merchants.domain import NewCustodyAccount
 from app.money import Fen
 from app.purchases import suspense
 from app.purchases.commands import ReturnReceipt
 from app.purchases.domain import Purchase, Receipt
+from app.purchases.errors import BankReferenceReused
 from app.purchases.receiving import Payer
-from tests.builder import APPROVER, PROPOSER, Shop, Trader, a_consumer, a_key
+from tests.builder import (
+    APPROVER,
+    BANK,
+    PROPOSER,
+    Shop,
+    Trader,
+    a_consumer,
+    a_key,
+    unique,
+)
 from tests.refusals import refused
 
 
@@ -132,6 +144,44 @@ async def test_a_retry_of_a_report_says_what_it_was_then(given: Trader) -> None:
 
     assert again.replayed
     assert again.value.receipt.status == "suspense"
+    assert again.value.receipt.receipt_id == first.value.receipt.receipt_id
+
+
+@pytest.mark.parametrize("stray", [False, True])
+async def test_a_report_that_was_refused_is_refused_again_under_its_key(
+    given: Trader, *, stray: bool
+) -> None:
+    shop = await given.shop()
+    account = {"custody_account": unique("nobody's")} if stray else {}
+    first = given.report(shop, 5_00, "nonsense", paid_at=await given.now(), **account)
+    await given.received(first)
+    key, other = a_key(), replace(first, amount=Fen(6_00))
+
+    with pytest.raises(BankReferenceReused) as refused_first:
+        await given.received(other, request=key)
+    with pytest.raises(StoredRefusal) as again:
+        await given.received(other, request=key)
+
+    assert (again.value.code, again.value.members) == (
+        refused_first.value.code,
+        refused_first.value.members,
+    )
+
+
+async def test_a_retry_of_a_stray_report_is_the_stray_though_its_account_is_known_by_now(
+    given: Trader,
+) -> None:
+    shop, key, number = await given.shop(), a_key(), unique("soon")
+    reported = given.report(shop, 5_00, "x", paid_at=await given.now(), custody_account=number)
+    first = await given.received(reported, request=key)
+    late = await given.merchant()
+    await merchants.create_custody_account(
+        given.db, late.merchant_id, NewCustodyAccount(BANK, number, "托管户"), request=None
+    )
+
+    again = await given.received(reported, request=key)
+
+    assert again.replayed
     assert again.value.receipt.receipt_id == first.value.receipt.receipt_id
 
 
