@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from app.cards.domain import Card, Draw
-from app.money import Fen, share
+from app.errors import FieldError, InvalidRequest
+from app.money import AMOUNT_MAX, Fen, share
 
 
 def oldest_payment_first(cards: Iterable[Card]) -> list[Card]:
@@ -52,9 +53,10 @@ def with_list_amounts(
 ) -> list[Draw]:
     """Give each draw on stored value its share of the charge's list amount, by face, cumulative.
 
-    The list amount counts up to the price frozen at sale, or, without one, only where the
-    consumer confirmed that very value in two steps; else the face stands for it and
-    `list_amount` stays None (DOMAIN §4, L_i).
+    The list amount, of the whole use, counts up to the price frozen at sale, or, without one,
+    only where the consumer confirmed that very value in two steps; else the face stands for it
+    and `list_amount` stays None (DOMAIN §4, L_i). A card goes by its own price, whatever those of
+    the other cards are (docs/decisions/0009).
     """
     by_id = {card.card_id: card for card in cards}
     if list_amount is None or any(draw.face_amount is None for draw in draws):
@@ -63,14 +65,25 @@ def with_list_amounts(
     shared: list[Draw] = []
     face_so_far = 0
     for draw in draws:
-        before = share(list_amount, face_so_far, whole)
+        before = face_so_far
         face_so_far += draw.face_amount or 0
-        value = share(list_amount, face_so_far, whole) - before
         frozen = by_id[draw.card_id].list_price_amount
-        if frozen is not None:
-            shared.append(draw._replace(list_amount=Fen(min(value, frozen))))
-        elif confirmed_in_app:
-            shared.append(draw._replace(list_amount=Fen(value)))
-        else:
+        if frozen is None and not confirmed_in_app:
             shared.append(draw)
+            continue
+        counts = list_amount if frozen is None else min(list_amount, frozen)
+        value = share(counts, face_so_far, whole) - share(counts, before, whole)
+        shared.append(draw._replace(list_amount=Fen(value)))
     return shared
+
+
+def check_list_value(card: Card, draw: Draw) -> None:
+    """Keep what a card's uses were worth at list price a number that can be kept.
+
+    Raises:
+        InvalidRequest: With this use it would be more than any amount may be.
+    """
+    if card.list_used_amount + draw.list_value > AMOUNT_MAX:
+        raise InvalidRequest(
+            FieldError("/list_amount", "The list prices of the card's uses add up to too much")
+        )

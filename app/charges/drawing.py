@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.cards.domain import CardKind
 from app.cards.draws import (
+    check_list_value,
     draw_amount,
     draw_sessions,
     draw_visit,
@@ -74,6 +75,7 @@ def draw_on_cards(command: PlaceCharge, book: Book, at: datetime) -> Drawn:
         ChargeKindMismatch: No card of the kind, where a card was named.
         CodeExpired, CodeInvalid, CodeUsed: The code does not allow it.
         InsufficientBalance: The fitting cards hold less.
+        InvalidRequest: The list prices of a card's uses add up to more than can be kept.
         NotFound: No such card.
         ProductAmbiguous: Cards of several products fit.
     """
@@ -92,10 +94,19 @@ def draw_on_cards(command: PlaceCharge, book: Book, at: datetime) -> Drawn:
         at,
     )
     cards = _fitting(command, holder, every, today)
-    draws = with_list_amounts(
-        _draws(command, cards, at), cards, command.list_amount, confirmed_in_app=False
-    )
+    taken = _draws(command, cards, at)
+    draws = with_list_amounts(taken, cards, command.list_amount, confirmed_in_app=False)
+    if command.list_amount is not None or command.use.amount is None:
+        # What counts at the latest when the consumer confirms it in the app.
+        latest = with_list_amounts(taken, cards, command.list_amount, confirmed_in_app=True)
+        _check_list_values(cards, latest)
     return Drawn(holder, every, cards, draws, ended, freed)
+
+
+def _check_list_values(cards: Sequence[Card], draws: Sequence[Draw]) -> None:
+    by_id = {card.card_id: card for card in cards}
+    for draw in draws:
+        check_list_value(by_id[draw.card_id], draw)
 
 
 def _holder(command: PlaceCharge, book: Book, at: datetime) -> Holder:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.cards.domain import CardKind, CardStatus
+from app.cards.draws import check_list_value
 from app.cards.statement import CardEntryKind, Line, enter
 from app.cards.tables import CARDS
 from app.charges.commands import ServeReversals
@@ -50,12 +51,16 @@ def count_uses(
     """Count draws on their cards, and say what each releases.
 
     `code_day`: on which day's limit it counts, where a code confirms it.
+
+    Raises:
+        InvalidRequest: The list prices of a card's uses add up to more than can be kept.
     """
     by_id = {card.card_id: card for card in cards}
     after: list[Card] = []
     released: list[Draw] = []
     for draw in draws:
         before = by_id[draw.card_id]
+        check_list_value(before, draw)
         card = before.use(draw, code_day=code_day)
         release = Fen(card.released_amount - before.released_amount)
         after.append(card)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from uuid import UUID
 
 from app.db.rows import Json, json_text
-from app.errors import IdempotencyKeyReused, StoredRefusal
+from app.errors import IdempotencyKeyReused, InvalidRequest, StoredRefusal
 
 if TYPE_CHECKING:
     from app.db.engine import Database, Transaction
@@ -75,7 +75,10 @@ def refusal_of(
     key: RequestKey, *, merchant_no: int, command: str, error: DomainError, at: datetime
 ) -> StoredRequest:
     """Keep a refusal, so that a late retry of the same request cannot take effect."""
-    facts = json_text({"detail": error.detail, "members": error.members})
+    members = dict(error.members)
+    if isinstance(error, InvalidRequest):
+        members["errors"] = [asdict(wrong) for wrong in error.errors]
+    facts = json_text({"detail": error.detail, "members": members})
     return StoredRequest(
         merchant_no, key.request_id, key.fingerprint, command, None, error.code, facts, at
     )

@@ -246,10 +246,10 @@ def test_a_list_amount_counts_up_to_the_frozen_price_or_where_the_consumer_saw_i
     frozen, free = a_card(1, list_price_amount=Fen(60)), a_card(2)
     draws = [of_face(frozen, 50), of_face(free, 50)]
     in_app = with_list_amounts(draws, [frozen, free], Fen(200), confirmed_in_app=True)
-    assert [draw.list_amount for draw in in_app] == [60, 100]
+    assert [draw.list_amount for draw in in_app] == [30, 100]
     by_code = with_list_amounts(draws, [frozen, free], Fen(200), confirmed_in_app=False)
-    assert [draw.list_amount for draw in by_code] == [60, None]
-    assert [draw.list_value for draw in by_code] == [60, 50]
+    assert [draw.list_amount for draw in by_code] == [30, None]
+    assert [draw.list_value for draw in by_code] == [30, 50]
     assert with_list_amounts(draws, [frozen, free], None, confirmed_in_app=True) == draws
     assert free.use(by_code[1]).list_price_missing
     assert not frozen.use(by_code[0]).list_price_missing
@@ -313,3 +313,26 @@ def test_a_card_past_its_term_is_expired_by_the_clock() -> None:
     assert card.status_on(date(2027, 2, 28)) == CardStatus.ACTIVE
     assert card.status_on(date(2027, 3, 1)) == CardStatus.EXPIRED
     assert not card.fits(CardKind.PERIOD, None, date(2027, 3, 1))
+
+
+@given(
+    faces=st.lists(st.integers(1, 50), min_size=1, max_size=5),
+    listed=st.integers(0, 300),
+    price=st.integers(0, 300),
+)
+def test_a_use_over_several_cards_counts_up_to_one_frozen_price(
+    faces: list[int], listed: int, price: int
+) -> None:
+    cards = [a_card(number, list_price_amount=Fen(price)) for number in range(1, len(faces) + 1)]
+    draws = [of_face(card, face) for card, face in zip(cards, faces, strict=True)]
+
+    shared = with_list_amounts(draws, cards, Fen(listed), confirmed_in_app=False)
+
+    assert sum(draw.list_amount or 0 for draw in shared) == min(listed, price)
+
+
+def test_each_card_goes_by_the_price_that_was_frozen_for_it() -> None:
+    cards = [a_card(1, list_price_amount=Fen(100)), a_card(2, list_price_amount=Fen(60))]
+    draws = [of_face(card, 50) for card in cards]
+    shared = with_list_amounts(draws, cards, Fen(90), confirmed_in_app=False)
+    assert [draw.list_amount for draw in shared] == [45, 30]

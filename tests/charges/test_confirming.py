@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from app.card_products.domain import CardKind
 from app.charges.commands import CancelCharge, DeclineCharge
 from app.charges.domain import Charge, Use
 from app.charges.errors import ChargeChanged
 from app.ledger.chart import AccountType
-from app.money import Fen
+from app.money import AMOUNT_MAX, Fen
 from tests.builder import Trader, a_consumer, a_key
 from tests.refusals import refused
 
@@ -118,3 +119,41 @@ async def test_of_a_confirmation_and_a_cancellation_at_once_exactly_one_counts(
         assert sum(isinstance(one, Charge) for one in outcomes) == 1
         confirmed += isinstance(outcomes[1], Charge)
     assert (await given.read(card_id)).face_used_amount == confirmed * 1_00
+
+
+@pytest.mark.parametrize("kind", [CardKind.STORED_VALUE, CardKind.COUNT, CardKind.PERIOD])
+async def test_list_prices_that_add_up_to_too_much_are_refused_and_break_nothing(
+    given: Trader, kind: CardKind
+) -> None:
+    shop, li = await given.shop(), a_consumer()
+    use, listed, price = {
+        CardKind.STORED_VALUE: (Use(amount=Fen(1)), Fen(AMOUNT_MAX), None),
+        CardKind.COUNT: (Use(sessions=1), None, Fen(AMOUNT_MAX)),
+        CardKind.PERIOD: (Use(visit=True), None, Fen(AMOUNT_MAX)),
+    }[kind]
+    card_id = await given.card(shop, li, kind, list_price_amount=price)
+    first = await given.used(shop, li, card_id, use, list_amount=listed)
+    assert (await given.read(card_id)).list_used_amount == AMOUNT_MAX
+
+    async with refused(given, shop, "invalid_request"):
+        await given.waiting(shop, card_id, use, list_amount=listed)
+
+    await given.reversed(first)
+    await given.used(shop, li, card_id, use, list_amount=listed)
+
+
+async def test_a_use_over_two_cards_counts_up_to_the_list_price_once(given: Trader) -> None:
+    shop, li = await given.shop(), a_consumer()
+    sold = await given.product(
+        shop.merchant,
+        price_amount=Fen(50_00),
+        bonus_amount=Fen(0),
+        list_price_amount=Fen(100_00),
+    )
+    cards = [await given.card(shop, li, of=sold) for _ in range(2)]
+    code = await given.code(shop, li)
+
+    await given.done(given.use(shop, EIGHTY_YUAN, code_hash=code, list_amount=Fen(150_00)))
+
+    counted = [(await given.read(card_id)).list_used_amount for card_id in cards]
+    assert counted == [62_50, 37_50]
