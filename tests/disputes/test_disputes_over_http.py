@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from app.evidence.keys import keys_in
+from app.evidence.offline import verify_evidence
 from app.evidence.verification import verify
 from tests.cluster import Cluster
 from tests.contract.world import Side, World, open_world, unique
@@ -210,3 +212,31 @@ async def test_a_dispute_stands_in_the_way_of_a_refund_until_it_is_decided(world
     body = {**claim, **{name: shown[name] for name in ("amount", "residue_amount", "as_of")}}
     refund = await world.made(f"/v1/me/cards/{card}/refunds", holder, body)
     assert (refund["status"], refund["class"]) == ("decided", "merchant_fault")
+
+
+async def test_the_evidence_of_a_card_with_disputed_uses_is_true_offline(world: World) -> None:
+    side, holder = world.b, world.token(unique("holder"))
+    card = await world.card(side, consumer=holder)
+    uses: list[Any] = []
+    for amount in (10_00, 20_00, 30_00):
+        charge = await world.pending_on(side, card, amount=amount)
+        echo = {"store_id": side.store_id, "amount": amount}
+        await world.made(f"/v1/me/charges/{charge['id']}/confirm", holder, echo)
+        uses.append(charge)
+    await world.file(side)  # so that payable covers none of them
+    for number, charge in enumerate(uses[:2]):
+        path = f"/v1/me/charges/{charge['id']}/dispute"
+        uses[number] = await world.made(path, holder, COMPLAINT)
+    await answered(world, side, uses[0], agree=True)
+    waits = await world.got(f"/v1/me/charges/{uses[0]['id']}", holder)
+    assert (waits["status"], waits["reversal"]["status"]) == ("disputed", "pending")
+    keys = keys_in((await world.call("GET", "/.well-known/anxin-keys.json")).content)
+
+    waiting = await world.call("GET", f"/v1/me/cards/{card}/evidence", holder)
+    await world.confirmed(side, 50_00)
+    served = await world.call("GET", f"/v1/me/cards/{card}/evidence", holder)
+
+    for answer in (waiting, served):
+        assert verify_evidence(answer.content, keys).faults == []
+    back = await world.got(f"/v1/me/charges/{uses[0]['id']}", holder)
+    assert (back["status"], back["dispute"]["status"]) == ("reversed", "upheld")
