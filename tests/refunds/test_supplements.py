@@ -1,5 +1,6 @@
 """Uses taken back after a refund: the refund grows by the stored class and day, and is paid."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,17 +11,22 @@ import pytest_asyncio
 
 from app.access import approvals
 from app.access.principals import ConsumerPrincipal
+from app.calendar.service import load_official_years
 from app.card_products.domain import CardKind
+from app.cases.rows import CaseDecision
 from app.charges.domain import Charge, Use
 from app.ledger.chart import AccountType
 from app.money import Fen
 from app.payment_files.domain import FileKind, Reason
 from app.refunds import payees, queries, service
 from app.refunds.domain import RefundClass, RefundReason, RefundStatus
+from app.refunds.errors import RefundChanged
+from app.refunds.interest import interest
 from app.refunds.payees import NamedAccount
 from app.refunds.rows import CardRefund
 from tests.builder import APPROVER, SEALER, Shop, Trader, a_consumer, a_key
 from tests.cluster import DatabaseUrls
+from tests.disputes.conftest import Disputer
 from tests.refunds.bank import Bank, banking
 from tests.refunds.conftest import Refunder
 
@@ -256,10 +262,7 @@ async def test_what_was_agreed_grows_by_all_that_comes_back(given: Trader) -> No
 async def test_the_merchants_fault_gives_all_back_that_comes_back(given: Trader) -> None:
     card = await sold(given)
     charge = await card.used(FACE, 200_00)
-    async with given.db.transaction() as tx:
-        await tx.execute(
-            "UPDATE store SET status = 'closed' WHERE merchant_no = :no", no=card.shop.merchant_no
-        )
+    await store_closed(given, card.shop)
     first = await card.refunded(MOVED)
 
     await given.reversed(charge)
@@ -309,8 +312,6 @@ async def test_a_reversal_that_waited_when_the_card_was_refunded_makes_it_grow_l
     # The rest went to payable, which does not cover what comes back with all the rest.
     assert await card.money() == ("refunded", 500_00, 450_00, 250_00, 0)
     assert await card.supplements() == []
-    other = await sold(bank.given)
-    del other
     more_money = await bank.given.card(card.shop, card.consumer)
     await bank.given.used(card.shop, card.consumer, more_money, Use(amount=Fen(600_00)))
 
@@ -436,3 +437,110 @@ async def test_a_retry_of_the_reversal_refunds_nothing_more(given: Trader) -> No
     await given.reversed(charge)
 
     assert len(await card.supplements()) == 1
+
+
+@pytest.mark.parametrize("paid_out", [False, True])
+async def test_an_upheld_dispute_of_a_refunded_card_refunds_what_comes_back(
+    bank: Bank, *, paid_out: bool
+) -> None:
+    await load_official_years(bank.parts.db, provisional=True)
+    card = await sold(bank.given, CardKind.COUNT)
+    charges = [await card.used(Use(sessions=1)) for _ in range(5)]
+    await bank.pays(await card.refunded(CHOICE))
+    if paid_out:
+        await bank.given.paid_out(card.shop)
+    disputer = Disputer(bank.given)
+    await disputer.disputed(card.consumer, charges[0])
+
+    charge = await disputer.decided(charges[0], CaseDecision.UPHELD)
+
+    # 100.00 were released, and the merchant kept 50.00 of the rest.
+    if paid_out:
+        assert (charge.status, charge.reversal_amount) == ("disputed", 150_00)
+        other = await bank.given.card(card.shop, card.consumer)
+        await bank.given.used(card.shop, card.consumer, other, Use(amount=Fen(180_00)))
+    (more,) = await card.supplements()
+    assert (more.amount, more.residue_amount) == (150_00, -50_00)
+    assert await card.money() == ("refunding", 400_00, 600_00, 200_00, 0)
+    await bank.pays(more)
+    assert await card.money() == ("refunded", 400_00, 600_00, 200_00, 0)
+
+
+async def test_a_refund_and_a_reversal_at_once_come_to_the_same_in_the_end(given: Trader) -> None:
+    for _ in range(5):
+        card = await sold(given, CardKind.COUNT)
+        charges = [await card.used(Use(sessions=1)) for _ in range(3)]
+        echo = await card.refunder.echo(card.consumer, card.card_id, CHOICE)
+
+        refund, *reversed_ = await asyncio.gather(
+            card.refunder.asked(card.consumer, card.card_id, CHOICE, echo),
+            *(given.reversed(charge) for charge in charges[:2]),
+            return_exceptions=True,
+        )
+
+        assert [one.status for one in reversed_ if isinstance(one, Charge)] == ["reversed"] * 2
+        if isinstance(refund, RefundChanged):
+            # A reversal was first: what was seen is not what it comes to.
+            await card.refunded(CHOICE)
+        refunds = await card.refunds()
+        assert sum(one.amount for one in refunds) == 1050_00
+        assert sum(one.residue_amount for one in refunds) == 50_00
+        status, released, refunded, adjusted, left = await card.money()
+        assert (status, released, refunded, adjusted, left) == (
+            "refunding",
+            100_00,
+            1050_00,
+            0,
+            50_00,
+        )
+
+
+async def test_the_last_of_two_visits_is_taken_back_after_the_merchants_fault(bank: Bank) -> None:
+    card = await sold(bank.given, CardKind.PERIOD)
+    first_visit = await card.used(Use(visit=True))
+    await advance(bank, days=39)
+    last_visit = await card.used(Use(visit=True))
+    await store_closed(bank.given, card.shop)
+    refund = await card.refunded(MOVED)
+    assert (refund.amount, refund.residue_amount) == (3250_00, 0)
+
+    await bank.given.reversed(last_visit)
+
+    # The card's last visit is that of day 1 again.
+    (more,) = await card.supplements()
+    assert (more.amount, more.read_inputs().last_visit_day) == (390_00, 1)
+    await bank.given.reversed(first_visit)
+    assert [one.amount for one in await card.supplements()] == [390_00, 10_00]
+    assert await card.money() == ("refunding", 0, 3650_00, 0, 0)
+
+
+async def test_the_interest_of_all_refunds_is_that_of_their_sum(bank: Bank) -> None:
+    card = await sold(bank.given, price_amount=Fen(1000_00), bonus_amount=Fen(0))
+    charges = [await card.used(Use(amount=Fen(111_11))) for _ in range(4)]
+    await advance(bank, days=50)
+    await store_closed(bank.given, card.shop)
+    await card.refunded(MOVED)
+
+    for charge in charges:
+        await bank.given.reversed(charge)
+
+    refunds = await card.refunds()
+    rate, days = refunds[0].read_inputs().interest_rate, refunds[0].read_inputs().interest_days
+    assert (rate, days) == (300, 50)
+    whole = interest(1000_00, rate=rate, days=days)
+    assert sum(one.interest_claim_amount for one in refunds) == whole
+
+
+async def advance(bank: Bank, *, days: int) -> None:
+    """Let days pass."""
+    async with bank.parts.db.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO sandbox_clock (offset_seconds) VALUES (:by)", by=days * 86_400
+        )
+
+
+async def store_closed(given: Trader, shop: Shop) -> None:
+    async with given.db.transaction() as tx:
+        await tx.execute(
+            "UPDATE store SET status = 'closed' WHERE merchant_no = :no", no=shop.merchant_no
+        )
