@@ -11,11 +11,16 @@ from app.card_products.domain import CardKind
 from app.charges.domain import Use
 from app.money import Fen
 from tests.builder import Shop, Trader, a_consumer
+from tests.refunds.claiming import Claimant
+from tests.refunds.conftest import Refunder
 
 FACTS = ("transfer", "fact", "card_entry", "checkpoint", "signing_key", "alert", "result_outcome")
 """Tables of what has happened: rows are added, never changed or taken away."""
 
-KEPT = ("account", "book", "card", "charge", "purchase", "receipt", "refund", "merchant", "store")
+KEPT = (
+    "account", "book", "card", "case_file", "charge", "purchase", "receipt", "refund", "merchant",
+    "store",
+)  # fmt: skip
 """Tables whose rows change, but never go."""
 
 
@@ -53,6 +58,10 @@ async def scene(given: Trader, database_url: str) -> AsyncIterator[Scene]:
     await given.used_by_code(shop, li, Use(visit=True))
     await given.waiting(shop, value, Use(amount=Fen(1_00)), client_reference="till-1")
     await given.paid(shop, await given.purchase(shop, await given.product(shop.merchant), li), 1)
+    claimant = Claimant(Refunder(given))
+    claimed = await given.card(shop, li)
+    await claimant.withdrawn(li, await claimant.claimed(li, claimed))
+    await claimant.claimed(li, claimed)
     service = await asyncpg.connect(database_url)
     yield Scene(shop, service)
     await service.close()
@@ -83,6 +92,12 @@ async def test_what_has_happened_is_not_changed(scene: Scene, table: str, statem
 @pytest.mark.parametrize("table", KEPT)
 async def test_what_there_is_does_not_go(scene: Scene, table: str) -> None:
     refusal = await _refused(scene, f"DELETE FROM {table}")
+    assert isinstance(refusal, asyncpg.InsufficientPrivilegeError)
+
+
+@pytest.mark.parametrize("column", ["reason", "text", "refund_id", "consumer", "created_at"])
+async def test_what_a_case_is_about_does_not_change(scene: Scene, column: str) -> None:
+    refusal = await _refused(scene, f"UPDATE case_file SET {column} = {column}")
     assert isinstance(refusal, asyncpg.InsufficientPrivilegeError)
 
 
@@ -194,6 +209,40 @@ async def test_the_service_does_not_change_its_own_schema(scene: Scene, statemen
         (
             "charge_code_is_used_once",
             "UPDATE charge SET code_hash = sha256('x') WHERE merchant_no = :no",
+        ),
+        (
+            "case_status_follows_its_steps",
+            "UPDATE case_file SET status = 'answered' WHERE merchant_no = :no",
+        ),
+        (
+            "case_status_follows_its_steps",
+            "UPDATE case_file SET status = 'decided' WHERE merchant_no = :no",
+        ),
+        (
+            "case_answer_is_whole",
+            "UPDATE case_file SET answer_agree = false WHERE merchant_no = :no",
+        ),
+        (
+            "case_decision_is_whole",
+            "UPDATE case_file SET decision = 'upheld' WHERE merchant_no = :no",
+        ),
+        (
+            "case_decided_by_two_persons_is_approved",
+            (
+                "UPDATE case_file SET status = 'decided', decision = 'upheld', decided_at = now(),"
+                " decided_by = 'two_persons' WHERE merchant_no = :no"
+            ),
+        ),
+        (
+            "case_agreed_by_the_merchant",
+            (
+                "UPDATE case_file SET status = 'decided', decision = 'upheld', decided_at = now(),"
+                " decided_by = 'merchant' WHERE merchant_no = :no"
+            ),
+        ),
+        (
+            "refund_of_a_card_once",
+            "UPDATE refund SET status = 'case_open', decided_at = NULL WHERE merchant_no = :no",
         ),
         (
             "transfer_pkey",
