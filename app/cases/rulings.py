@@ -11,7 +11,7 @@ from app.cases import queries, service
 from app.cases.answer import case_answer, without_words
 from app.cases.domain import Ruling, is_silent
 from app.cases.errors import CaseState
-from app.cases.rows import CaseDecision, CaseStatus, DecidedBy
+from app.cases.rows import CaseDecision, CaseKind, CaseStatus, DecidedBy
 from app.errors import FieldError, InvalidRequest, NotFound
 from app.ids import PLATFORM_NO, Prefix, merchant_no_of, parse, to_text
 from app.writer import requests
@@ -108,7 +108,8 @@ def executors(desk: Desk) -> Mapping[str, Executor]:
 
 def _check_used_amount(case: CaseFile, proposal: Proposal) -> None:
     upholds = proposal.decision == CaseDecision.UPHELD
-    needed = upholds and case.reason == _NEEDS_USED_AMOUNT
+    of_minor = case.kind == CaseKind.REFUND_CLAIM and case.reason == _NEEDS_USED_AMOUNT
+    needed = upholds and of_minor
     if needed and proposal.used_amount is None:
         raise InvalidRequest(
             FieldError("/used_amount", "Say what of a minor's card was used, 0 if nothing")

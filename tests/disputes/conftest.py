@@ -53,6 +53,13 @@ class Disputer:
         policies, directory = given.current_policies, MerchantDirectory(given.db)
         return Desk(given.db, given.writer, SEALER, calendar, policies, directory)
 
+    @property
+    def court(self) -> cases.Desk:
+        """What the use cases of cases need."""
+        given = self.given
+        directory = MerchantDirectory(given.db)
+        return cases.Desk(given.db, given.writer, SEALER, directory, {CaseKind.DISPUTE: conduct})
+
     async def disputed(
         self,
         consumer: ConsumerPrincipal,
@@ -96,11 +103,12 @@ class Disputer:
 
     async def approved(self, approval_id: UUID) -> approvals.Approval:
         """Let a second person approve what was proposed."""
-        given = self.given
-        conducts = {CaseKind.DISPUTE: conduct}
-        desk = cases.Desk(given.db, given.writer, SEALER, MerchantDirectory(given.db), conducts)
         done = await approvals.approve(
-            given.db, rulings.executors(desk), approval_id, person_id=APPROVER, request=None
+            self.given.db,
+            rulings.executors(self.court),
+            approval_id,
+            person_id=APPROVER,
+            request=None,
         )
         return done.value
 

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from app.card_products.domain import CardKind
+from app.cases import service as cases
 from app.charges.commands import DeclineCharge
 from app.charges.domain import Charge, DisputeStatus, ReversalStatus, Use
 from app.charges.errors import ChargeDisputed
+from app.disputes.service import Complaint
 from app.errors import DomainError
 from app.ledger.chart import AccountType
 from app.money import Fen
@@ -101,6 +103,37 @@ async def test_silence_of_the_merchant_upholds(later: Disputer) -> None:
     assert late.value.code == "deadline_passed"
     assert (await later.step(charge, SILENCE)).decided_by == "silence"
     assert (await later.read(charge)).status == "reversed"
+
+
+async def test_the_worker_upholds_what_the_merchant_let_go_by(later: Disputer) -> None:
+    given = later.given
+    shop, li = await given.shop(), a_consumer()
+    card_id = await given.card(shop, li)
+    silent, objected = [
+        await given.used(shop, li, card_id, Use(amount=Fen(12_00))) for _ in range(2)
+    ]
+    for charge in (silent, objected):
+        await later.disputed(li, charge)
+    await later.step(objected, OBJECTS)
+    assert await cases.decide_silent(later.court) == 0
+    await later.days_pass(40)
+
+    assert await cases.decide_silent(later.court) == 1
+    assert await cases.decide_silent(later.court) == 0
+
+    assert (await later.read(silent)).status == "reversed"
+    assert (await later.read(objected)).status == "disputed", "two persons have all the time"
+    assert await given.balance(shop, DISPUTED) == 10_00
+
+
+async def test_a_word_of_a_dispute_is_not_a_reason_of_a_claim(
+    given: Trader, disputer: Disputer
+) -> None:
+    shop, li = await given.shop(), a_consumer()
+    charge = await given.used(shop, li, await given.card(shop, li), Use(amount=Fen(12_00)))
+    await disputer.disputed(li, charge, complaint=Complaint("minor", None))
+
+    assert (await disputer.decided(charge, UPHELD)).status == "reversed"
 
 
 async def test_what_was_paid_out_is_not_set_aside_and_upheld_it_waits_first_in_line(
