@@ -74,7 +74,7 @@ def facts_in(book: Book, card: Card, at: datetime) -> Facts:
         day=business_date(at),
         book_status=book.head.status,
         store_status=sale.store_status,
-        used_before=_used_before(book, card),
+        used_before=_used_before(book, card, sale.buyer),
         disputed=DisputeStatus.OPEN in disputes,
         refund_id=min(standing, default=None),
         holds=card_holds(book, card.card_id, at),
@@ -96,12 +96,16 @@ def _disputes_of(book: Book, card: Card) -> set[DisputeStatus]:
     }
 
 
-def _used_before(book: Book, card: Card) -> bool:
-    """Say whether a use of the same product stands from before this card was paid (art. 14)."""
+def _used_before(book: Book, card: Card, buyer: UUID) -> bool:
+    """Say whether a use of the same product stands from before this card was paid (art. 14).
+
+    One of its holder's or of its buyer's: a transfer makes nobody new to what they know.
+    """
     products = {
         other.product_id
+        for consumer in {card.consumer, buyer}
         for status in (ChargeStatus.CONFIRMED, ChargeStatus.DISPUTED)
-        for charge in book.group(CHARGES_BY_STATE, (card.consumer, status))
+        for charge in book.group(CHARGES_BY_STATE, (consumer, status))
         if charge.confirmed_at is not None and charge.confirmed_at < card.paid_at
         for draw in charge.read_draws()
         if (other := book.find(CARDS, draw.card_id)) is not None

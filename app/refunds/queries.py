@@ -34,7 +34,7 @@ SELECT book.status AS book_status,
            JOIN card ON card.merchant_no = charge.merchant_no
                AND card.card_id = CAST(draw ->> 'card_id' AS uuid)
                AND card.product_id = :product
-           WHERE charge.merchant_no = book.merchant_no AND charge.consumer = :consumer
+           WHERE charge.merchant_no = book.merchant_no AND charge.consumer IN (:consumer, :buyer)
                AND charge.status IN ('confirmed', 'disputed')
                AND charge.confirmed_at < :paid_at) AS used_before,
        coalesce((
@@ -109,6 +109,7 @@ async def read_facts(tx: Transaction, card: Card, sale: CardSale) -> Facts:
         no=card.merchant_no,
         id=card.card_id,
         consumer=card.consumer,
+        buyer=sale.buyer,
         product=card.product_id,
         paid_at=card.paid_at,
     )

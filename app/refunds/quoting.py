@@ -71,7 +71,7 @@ class Facts:
     store_status: str
     """Of the store that sold the card."""
     used_before: bool
-    """Whether the holder had used the same product here before paying for this card."""
+    """Whether holder or buyer had used the same product here before this card was paid."""
     disputed: bool
     """Whether a dispute of a use of the card is open."""
     refund_id: UUID | None

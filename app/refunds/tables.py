@@ -58,14 +58,18 @@ class CardSale(NamedTuple):
 SALES: Final = Table("card_sale", CardSale, ("card_id",))
 
 _BY_CARD: Final = " ON {table}.merchant_no = need.merchant_no AND {table}.card_id = need.v1"
-# The uses of a product before a card of it was paid: art. 14 asks for one that stands.
+# The uses of a product before a card of it was paid: art. 14 asks for one that stands, of its
+# holder's or of its buyer's. A transfer makes nobody new to what they know.
 _EARLIER: Final = (
     "JOIN card AS named ON named.merchant_no = need.merchant_no AND named.card_id = need.v1"
+    " JOIN purchase AS bought ON bought.merchant_no = named.merchant_no"
+    " AND bought.purchase_id = named.purchase_id"
     " JOIN LATERAL (SELECT use.charge_id, other.card_id FROM charge AS use"
     " CROSS JOIN LATERAL jsonb_array_elements(use.draws) AS draw"
     " JOIN card AS other ON other.merchant_no = named.merchant_no"
     " AND other.card_id = (draw ->> 'card_id')::uuid AND other.product_id = named.product_id"
-    " WHERE use.merchant_no = named.merchant_no AND use.consumer = named.consumer"
+    " WHERE use.merchant_no = named.merchant_no"
+    " AND use.consumer IN (named.consumer, bought.consumer)"
     " AND use.status IN ('confirmed', 'disputed') AND use.confirmed_at < named.paid_at"
     " LIMIT 20) AS earlier ON true"
 )

@@ -19,7 +19,7 @@ from app.errors import DomainError, InvalidRequest, NotFound
 from app.ledger.chart import AccountType
 from app.money import Fen
 from app.refunds.domain import RefundReason, RefundStatus
-from app.refunds.errors import RefundNotAllowed
+from app.refunds.errors import CoolingOffOver, RefundNotAllowed
 from tests.builder import Shop, Trader, a_consumer, a_key
 from tests.card_life.conftest import Life
 from tests.refusals import refused
@@ -141,6 +141,27 @@ async def test_the_new_holder_waits_for_a_refund_and_names_an_account(long_life:
     assert refund.payee_account_number is None
     with pytest.raises(NotFound):
         await long_life.refunder.preview(giver, card_id, CHOICE)
+
+
+@pytest.mark.parametrize("knows", ["giver", "receiver", "nobody"])
+async def test_cooling_off_is_for_those_to_whom_the_product_is_new(life: Life, knows: str) -> None:
+    given = life.given
+    shop, giver, receiver = await given.shop(), a_consumer(), a_consumer()
+    product = await given.product(shop.merchant)
+    if knows != "nobody":
+        who = giver if knows == "giver" else receiver
+        await given.used(shop, who, await given.card(shop, who, of=product), USE)
+    card_id = await given.card(shop, giver, of=product)
+    await life.accepted(receiver, await life.offered(giver, card_id, receiver), wait_days=0)
+
+    if knows == "nobody":
+        refund = await life.refunder.refunded(receiver, card_id, COOLING_OFF)
+        assert (refund.amount, refund.status) == (500_00, RefundStatus.ACCOUNT_NEEDED)
+        return
+    with pytest.raises(CoolingOffOver):
+        await life.refunder.preview(receiver, card_id, COOLING_OFF)
+    async with refused(given, shop, "refund_not_allowed"):
+        await life.refunder.asked(receiver, card_id, COOLING_OFF, None)
 
 
 async def test_a_use_of_the_giver_is_theirs_and_its_money_goes_back_to_the_card(
