@@ -238,6 +238,14 @@ _TAMPERINGS = [
         "rest_follows_the_refund",
     ),
     (
+        "UPDATE card SET adjusted_amount = adjusted_amount + 1 WHERE status = 'refunding'",
+        "refunds_follow_the_uses",
+    ),
+    (
+        "UPDATE refund SET supplements = gen_random_uuid() WHERE card_id IS NOT NULL",
+        "supplement_adds_to_a_refund",
+    ),
+    (
         (
             "UPDATE transfer SET credit_account_id = (SELECT account_id FROM account WHERE type ="
             " 'suspense') WHERE kind = 'refund_decided'"
@@ -329,7 +337,8 @@ async def test_the_finding_says_which_row_what_was_expected_and_what_is_there(
     tampering: asyncpg.Connection,
 ) -> None:
     card_id, released = await tampering.fetchrow(
-        "UPDATE card SET released_amount = released_amount + 1 WHERE kind = 'count'"
+        "UPDATE card SET released_amount = released_amount + 1"
+        " WHERE card_id = (SELECT card_id FROM card WHERE kind = 'count' LIMIT 1)"
         " RETURNING card_id, released_amount"
     )
 
