@@ -9,7 +9,13 @@ import pytest_asyncio
 from app.charges.domain import Use
 from app.money import Fen
 from app.refunds.domain import RefundReason
-from app.refunds.proofs import FIGURES, IN_THE_CHAIN, check_refunds
+from app.refunds.proofs import (
+    AS_USED,
+    FIGURES,
+    IN_THE_CHAIN,
+    check_refunded_cards,
+    check_refunds,
+)
 from app.refunds.rows import CardRefund
 from tests.builder import Trader, a_consumer
 from tests.refunds.conftest import Refunder
@@ -75,3 +81,23 @@ async def test_a_refund_that_was_changed_is_named(
     findings = await check_refunds(tampering, silent)
     assert [finding.check for finding in findings] == checks
     assert {finding.key for finding in findings} == {f"refund_id={refund.refund_id}"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE card SET list_used_amount = 1 WHERE card_id = $1",
+        "UPDATE card SET adjusted_amount = 1 WHERE card_id = $1",
+        "UPDATE refund SET amount = amount - 1 WHERE card_id = $1",
+    ],
+)
+async def test_a_card_whose_refunds_do_not_follow_its_uses_is_named(
+    given: Trader, refunder: Refunder, tampering: asyncpg.Connection, change: str
+) -> None:
+    refund = await a_refund(given, refunder)
+    assert await check_refunded_cards(tampering, silent) == []
+
+    await tampering.execute(change, refund.card_id)
+
+    (finding,) = await check_refunded_cards(tampering, silent)
+    assert (finding.check, finding.key) == (AS_USED, f"card_id={refund.card_id}")
