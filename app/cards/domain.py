@@ -16,7 +16,6 @@ from uuid import UUID
 
 from app.cards.errors import CardInRefund, CardNotActive, CardOnHold
 from app.dates import business_date
-from app.ledger import chain
 from app.money import Fen, share
 
 
@@ -297,29 +296,3 @@ class Card(NamedTuple):
                 # Its holder may come again on the last day of the term.
                 is_used_up = False
         return CardStatus.USED_UP if is_used_up else CardStatus.ACTIVE
-
-
-def terms_hash(card: Card, *, contract_sha256: bytes, accepted_at: datetime) -> bytes:
-    """Hash a card's terms at sale: what decides every later release and refund.
-
-    The holder enters as a salted commitment (DOMAIN §7).
-    """
-    return chain.content_hash(
-        (
-            card.card_id,
-            card.product_id,
-            card.purchase_id,
-            card.kind,
-            card.paid_amount,
-            card.bonus_amount,
-            card.list_price_amount,
-            card.sessions_total,
-            card.term_days,
-            card.activated_on,
-            card.cooling_off_days,
-            card.paid_at,
-            contract_sha256,
-            accepted_at,
-            chain.commitment(card.holder_salt, card.consumer.hex),
-        )
-    )

@@ -6,8 +6,9 @@ from uuid import UUID
 
 import asyncpg
 
-from app.cards.domain import Card, terms_hash
+from app.cards.domain import Card
 from app.cards.statement import CardEntry
+from app.cards.terms import terms_hash
 from app.ledger.verification import FINDINGS_MAX, Finding, Tell, rows_of
 
 _LINES: Final = f"""

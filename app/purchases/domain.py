@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from app.cards.domain import Card, CardKind, CardStatus, terms_hash
+from app.cards.domain import Card, CardKind, CardStatus
+from app.cards.terms import terms_hash
 from app.dates import business_date
 from app.ids import Prefix, parse, to_text
 from app.money import Fen
