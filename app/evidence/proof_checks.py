@@ -132,10 +132,10 @@ def _list_amount(terms: EvidenceTermsRead, proof: EvidenceProofRead) -> int | No
         return None if price is None else price * sessions
     if proof.list_amount is None:
         return None
-    value = _share_of(terms.card_id, proof, proof.list_amount)
     if price is not None:
-        return min(value, price)
-    return value if proof.method is ConfirmationMethod.APP else None
+        return _share_of(terms.card_id, proof, min(proof.list_amount, price))
+    in_app = proof.method is ConfirmationMethod.APP
+    return _share_of(terms.card_id, proof, proof.list_amount) if in_app else None
 
 
 def _share_of(card_id: str, proof: EvidenceProofRead, list_amount: int) -> int:
