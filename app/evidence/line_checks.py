@@ -5,9 +5,9 @@ from typing import Final, NamedTuple
 
 from app.cards.domain import CardKind, CardStatus
 from app.cards.statement import CardEntryKind
-from app.charges.domain import ChargeStatus, ReversalStatus
+from app.charges.domain import ChargeStatus, DisputeStatus, ReversalStatus
 from app.evidence.faults import Faults
-from app.evidence.line_schemas import EvidenceLineRead, EvidenceReversalRead
+from app.evidence.line_schemas import EvidenceLineRead, EvidenceReversalRead, EvidenceUseRead
 from app.evidence.proof_checks import check_proof
 from app.evidence.schemas import EvidenceRead, EvidenceTermsRead
 from app.money import share
@@ -193,10 +193,23 @@ def _check_fate(line: EvidenceLineRead, number: int, played: _Played, faults: Fa
     faults.require(f"{place}/status", rule, use.status, holds=gone == (back is not None))
     stays = {ChargeStatus.CONFIRMED, ChargeStatus.DISPUTED, ChargeStatus.REVERSED}
     faults.require(f"{place}/status", rule, use.status, holds=use.status in stays)
+    _check_dispute(use, place, faults)
     if use.reversal is None:
         faults.require(f"{place}/reversal", rule, None, holds=back is None)
         return
     _check_reversal(line, use.reversal, back, f"{place}/reversal", faults)
+
+
+def _check_dispute(use: EvidenceUseRead, place: str, faults: Faults) -> None:
+    status, back = use.dispute and use.dispute.status, use.reversal
+    waits = back is not None and back.status is not ReversalStatus.DONE
+    contested = status is DisputeStatus.OPEN or (status is DisputeStatus.UPHELD and waits)
+    rule = "A use is disputed while its dispute is open, or upheld and its reversal waits."
+    holds = contested == (use.status is ChargeStatus.DISPUTED)
+    faults.require(f"{place}/status", rule, use.status, holds=holds)
+    rule = "An open dispute has no reversal, one that was upheld has."
+    holds = status is not (DisputeStatus.OPEN if back else DisputeStatus.UPHELD)
+    faults.require(f"{place}/dispute/status", rule, status, holds=holds)
 
 
 def _check_reversal(

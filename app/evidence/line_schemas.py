@@ -9,6 +9,7 @@ from pydantic import Field, StrictInt, WithJsonSchema
 from app.api.schemas import CardId, ChargeId, ConfirmationId, Model, StoreId, Time
 from app.cards.statement import CardEntryKind
 from app.charges.domain import ChargeStatus, ConfirmationMethod, ReversalStatus
+from app.evidence.dispute_schemas import EvidenceDisputeRead
 from app.evidence.life_schemas import OF_LIFE, EvidenceLifeRead, EvidenceTransferRead
 from app.evidence.refund_schemas import EvidenceRefundRead
 from app.ids import Prefix, to_text
@@ -166,6 +167,7 @@ class EvidenceUseRead(Model):
     status: ChargeStatus
     confirmation: EvidenceProofRead | None
     reversal: EvidenceReversalRead | None
+    dispute: EvidenceDisputeRead | None
 
     @classmethod
     def from_domain(cls, charge: Charge, holder: UUID) -> Self:
@@ -175,6 +177,7 @@ class EvidenceUseRead(Model):
             status=ChargeStatus(charge.status),
             confirmation=EvidenceProofRead.from_domain(charge, holder),
             reversal=EvidenceReversalRead.from_domain(charge),
+            dispute=EvidenceDisputeRead.from_domain(charge),
         )
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app import ids
 from app.access.principals import ConsumerPrincipal
 from app.card_products.domain import CardKind
+from app.cases.domain import WITHDRAWAL
 from app.charges.domain import Use
 from app.db.engine import Database
 from app.db.signing import Ed25519Signer
@@ -29,6 +30,7 @@ from app.money import Fen
 from tests.builder import SEALER, Trader, a_consumer, writing
 from tests.card_life.conftest import Life
 from tests.cluster import DatabaseUrls
+from tests.disputes.conftest import AGREES, Disputer
 
 SIGNER = Ed25519Signer(Ed25519PrivateKey.generate())
 KEYS: Keys = {SIGNER.key_id: SIGNER.private_key.public_key()}
@@ -96,7 +98,27 @@ async def _tell(given: Trader) -> Told:
     await given.paid_out(shop)
     await given.reversed(twice)  # waits: its money is with the merchant
     cards = {"value": value, "listed": listed, "count": count, "period": period}
-    return Told(consumer, {**cards, **await _live(given, consumer)})
+    contested = await _contest(given, consumer)
+    return Told(consumer, {**cards, "contested": contested, **await _live(given, consumer)})
+
+
+async def _contest(given: Trader, consumer: ConsumerPrincipal) -> UUID:
+    """Let uses be disputed: agreed to, given up, agreed to and waiting for money, open."""
+    disputer, shop = Disputer(given), await given.shop()
+    card_id = await given.card(shop, consumer, list_price_amount=Fen(70_00))
+    agreed, given_up, waits, still_open = [
+        await given.used(shop, consumer, card_id, Use(amount=Fen(amount)))
+        for amount in (1_00, 20_00, 30_00, 40_00)
+    ]
+    for charge in (agreed, given_up):
+        await disputer.disputed(consumer, charge)
+    await disputer.step(agreed, AGREES)
+    await disputer.step(given_up, WITHDRAWAL)
+    await given.paid_out(shop)
+    for charge in (waits, still_open):
+        await disputer.disputed(consumer, charge)
+    await disputer.step(waits, AGREES)
+    return card_id
 
 
 async def _live(given: Trader, consumer: ConsumerPrincipal) -> dict[str, UUID]:
@@ -151,7 +173,8 @@ _OTHERS = {
     "active": "frozen", "used_up": "frozen", "lost": "frozen",
     "frozen": "lost", "unfrozen": "frozen", "replaced": "reactivated",
     "reactivated": "replaced", "transferred": "frozen",
-    "confirmed": "disputed", "reversed": "confirmed",
+    "confirmed": "disputed", "reversed": "confirmed", "disputed": "confirmed",
+    "open": "upheld", "upheld": "dismissed", "dismissed": "upheld",
     "pending": "failed", "done": "failed",
     "consumer_code": "app", "app": "consumer_code",
     "funded": "used", "used": "adjusted",

@@ -27,7 +27,10 @@ from tests.evidence.telling import (
     tell,
 )
 
-CARDS = ("value", "listed", "count", "period", "frozen", "passed", "returned", "expired")
+CARDS = (
+    *("value", "listed", "count", "period", "contested"),
+    *("frozen", "passed", "returned", "expired"),
+)
 
 SIGNED_ONLY = {
     "balances/cooling_off_ends_on",
@@ -44,11 +47,13 @@ SIGNED_ONLY = {
     "contract/method",
     "contract/version",
     "lines/*/store/name",
+    "lines/*/use/dispute/case_id",
+    "lines/*/use/dispute/id",
+    "lines/*/use/dispute/status",
     "lines/*/use/reversal/amount",
     "lines/*/use/reversal/reason",
     "lines/*/use/reversal/requested_at",
     "lines/*/use/reversal/status",
-    "lines/*/use/status",
     "merchant/id",
     "merchant/licence_number",
     "merchant/name",
@@ -106,6 +111,9 @@ async def test_the_story_has_every_kind_of_use(story: Story) -> None:
     assert any(len(line["entry"]["text"].split("|")) == 7 for line in lines), "one moves nothing"
     reversals = [line["use"]["reversal"] for line in lines if line["use"]]
     assert {reversal["status"] for reversal in reversals if reversal} == {"done", "pending"}
+    disputes = [line["use"]["dispute"] for line in lines if line["use"]]
+    became = {dispute["status"] for dispute in disputes if dispute}
+    assert became == {"open", "upheld", "dismissed"}
 
 
 async def test_a_later_holder_is_not_told_what_was_written_for_the_one_before(
