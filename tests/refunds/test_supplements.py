@@ -28,6 +28,7 @@ from tests.builder import APPROVER, SEALER, Shop, Trader, a_consumer, a_key
 from tests.cluster import DatabaseUrls
 from tests.disputes.conftest import Disputer
 from tests.refunds.bank import Bank, banking
+from tests.refunds.claiming import Claimant
 from tests.refunds.conftest import Refunder
 
 CHOICE, COOLING_OFF = RefundReason.CONSUMER_CHOICE, RefundReason.COOLING_OFF
@@ -544,3 +545,35 @@ async def store_closed(given: Trader, shop: Shop) -> None:
         await tx.execute(
             "UPDATE store SET status = 'closed' WHERE merchant_no = :no", no=shop.merchant_no
         )
+
+
+async def test_what_a_minor_gets_back_grows_by_all_that_comes_back(given: Trader) -> None:
+    card = await sold(given)
+    charge = await card.used(FACE, 200_00)
+    claimant = Claimant(card.refunder)
+    claim = await claimant.claimed(card.consumer, card.card_id, RefundReason.MINOR)
+    await claimant.answered(claim, agree=False)
+    first = await claimant.ruled(claim, CaseDecision.UPHELD, 120_00)
+    assert (first.amount, first.residue_amount) == (380_00, 70_00)
+
+    await given.reversed(charge)
+
+    (more,) = await card.supplements()
+    assert (more.amount, more.residue_amount, more.case_id) == (50_00, 0, None)
+    assert await card.money() == ("refunding", 0, 430_00, 0, 70_00)
+
+
+async def test_a_use_taken_back_while_a_claim_is_judged_is_in_its_refund(given: Trader) -> None:
+    card = await sold(given)
+    charges = [await card.used(), await card.used()]
+    claimant = Claimant(card.refunder)
+    claim = await claimant.claimed(card.consumer, card.card_id)
+    await given.reversed(charges[0])
+    assert await card.refunds() == []
+
+    await claimant.answered(claim, agree=True)
+
+    (only,) = await card.refunds()
+    assert only.amount == 450_00
+    await given.reversed(charges[1])
+    assert [one.amount for one in await card.refunds()] == [450_00, 50_00]
