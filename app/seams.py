@@ -21,7 +21,7 @@ from app.cases.service import Desk
 from app.charges.commands import ServeReversals
 from app.charges.errors import ChargeDisputed
 from app.charges.tables import SERVED_MAX
-from app.closures import service as closures_service
+from app.closures import executing as closures
 from app.closures.errors import ClosureState
 from app.disputes import deciding as disputes
 from app.errors import InvalidRequest
@@ -54,7 +54,7 @@ def executors(
         access_service.EXECUTORS,
         calendar_service.EXECUTORS,
         exemptions.EXECUTORS,
-        closures_service.EXECUTORS,
+        closures.EXECUTORS,
         holds_service.executors(till.writer),
         payees.executors(policies),
         policies_service.EXECUTORS,

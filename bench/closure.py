@@ -16,7 +16,7 @@ import asyncpg
 
 from app.access import approvals
 from app.access.principals import OperatorPrincipal
-from app.closures import service
+from app.closures import executing, service
 from app.closures.domain import ClosureKind
 from app.db.engine import Database
 from app.db.rows import columns_of
@@ -107,12 +107,12 @@ async def _execute(database: Database, large: Till) -> None:
         by=first,
         request=_key("order"),
     )
-    proposed = await service.propose_execution(
+    proposed = await executing.propose_execution(
         database, made.value.closure.closure_id, by=first, request=_key("execute")
     )
     await approvals.approve(
         database,
-        service.EXECUTORS,
+        executing.EXECUTORS,
         proposed.value.approval_id,
         person_id=second,
         request=None,
@@ -122,7 +122,7 @@ async def _execute(database: Database, large: Till) -> None:
 async def _refunded(dsn: str, large: Till, worker_pid: int) -> int:
     """Wait until every card is refunded; give the most memory that the worker held."""
     connection = await asyncpg.connect(dsn)
-    most, wanted = 0, len(large.cards)
+    done, most, wanted = 0, 0, len(large.cards)
     try:
         async with asyncio.timeout(_SECONDS_MAX):
             while True:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from app.closures import queries
+from app.closures import queries, step_queries
 from app.closures.commands import VoidPending
 from app.closures.domain import ClosureStatus
 from app.ledger.books import locked_books
@@ -25,7 +25,7 @@ from app.payment_files.errors import FileAlreadyDownloaded
 
 if TYPE_CHECKING:
     from app.closures.domain import Closure
-    from app.closures.queries import Recut
+    from app.closures.step_queries import Recut
     from app.db.engine import Database
     from app.ledger.books import LockedBook
     from app.ledger.checkpoints import Signer
@@ -65,9 +65,9 @@ async def prepare(tools: Tools, closure: Closure) -> None:
         current = await queries.find_closure(tx, no, closure.closure_id)
         if current is None or current.status in {ClosureStatus.NOTICE, ClosureStatus.CANCELLED}:
             return
-        await queries.decline_offers(tx, no)
+        await step_queries.decline_offers(tx, no)
         offset(books[no], current)
-        if current.status == ClosureStatus.CLOSING and not await queries.is_being_cut(tx, no):
+        if current.status == ClosureStatus.CLOSING and not await step_queries.is_being_cut(tx, no):
             # From here two persons decide; until then only what is new is looked at.
             await queries.mark_seen(tx, current, books[no].head.seq)
 
@@ -85,7 +85,7 @@ def offset(book: LockedBook, closure: Closure) -> None:
 async def _void_pending(tools: Tools, no: int) -> None:
     while True:
         async with tools.db.snapshot() as tx:
-            cards = await queries.pending_cards(tx, no, _VOIDED_MAX)
+            cards = await step_queries.pending_cards(tx, no, _VOIDED_MAX)
         if not cards:
             return
         voided = await tools.writer.submit(VoidPending(no, tuple(cards)))
@@ -100,15 +100,15 @@ async def _cut_again(tools: Tools, no: int) -> None:
     it to the next.
     """
     async with tools.db.transaction() as tx:
-        await queries.plan_recuts(tx, await queries.files_to_cut_again(tx, no))
-        recuts = await queries.waiting_recuts(tx, no)
+        await step_queries.plan_recuts(tx, await step_queries.files_to_cut_again(tx, no))
+        recuts = await step_queries.waiting_recuts(tx, no)
     for recut in recuts:
         if await _cancelled(tools, recut):
             kind = FileKind(recut.kind)
             made = await cut(tools.files, kind, asked=recut.business_date, request=None)
             log.info("closure.files_cut_again", merchant_no=no, files=len(made.value))
         async with tools.db.transaction() as tx:
-            await queries.mark_recut(tx, recut)
+            await step_queries.mark_recut(tx, recut)
 
 
 async def _cancelled(tools: Tools, recut: Recut) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from app.cards.domain import Card
 from app.cards.statement import CardEntry
 from app.closures import queries, share_queries
+from app.closures import step_queries as steps
 from app.closures.deciding import Decided, Step, decide
 from app.closures.domain import STEP_MAX, ClosureStatus
 from app.closures.levelling import share
@@ -79,8 +80,8 @@ async def refund_step(db: Database, closure: Closure, *, after: UUID | None) -> 
         if current.adjusting or lacking != current.shortfall_amount:
             # What custody covers is shared out first; the next round finds the shares.
             return Done(0, None)
-        disputed = await queries.disputed_cards(tx, no)
-        cards = await queries.cards_to_refund(tx, no, after=after, without=disputed, limit=STEP_MAX)
+        disputed = await steps.disputed_cards(tx, no)
+        cards = await steps.cards_to_refund(tx, no, after=after, without=disputed, limit=STEP_MAX)
         if not cards:
             return Done(0, None)
         shares = await _shares_of(tx, current, cards)
@@ -123,7 +124,7 @@ async def _decide_all(
 ) -> Sequence[Decided]:
     ids = [card.card_id for card in cards]
     await book.load(tx, ids)
-    sales = {sale.card_id: sale for sale in await queries.sales_of(tx, book.head.merchant_no, ids)}
+    sales = {sale.card_id: sale for sale in await steps.sales_of(tx, book.head.merchant_no, ids)}
     step = Step(
         closure_id,
         book.own(AccountType.REFUND_PAYABLE),

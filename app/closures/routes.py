@@ -16,7 +16,7 @@ from app.api.dependencies import (
 from app.api.problems import problems
 from app.api.routing import api_router
 from app.api.schemas import ClosureId, MerchantId
-from app.closures import service
+from app.closures import executing, service
 from app.closures.errors import ClosureState
 from app.closures.page import page_of
 from app.closures.schemas import (
@@ -98,7 +98,7 @@ async def execute_closure(
     response: Response,
 ) -> ApprovalRead:
     """Put before another person that every card be refunded; the worker does it from then on."""
-    proposed = await service.propose_execution(
+    proposed = await executing.propose_execution(
         db, parse(Prefix.CLOSURE, closure_id), by=authority, request=request
     )
     mark_replayed(response, proposed)

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from app.access import approvals
 from app.access.principals import OperatorPrincipal, RegulatorPrincipal
-from app.closures import service, upkeep
+from app.closures import executing, service, upkeep
 from app.closures.domain import Closure, ClosureKind, Preview, View
 from app.closures.preparing import Tools
 from app.main import serving
@@ -46,7 +46,7 @@ class Closer:
         return made.value.closure
 
     async def proposed(self, closure: Closure) -> approvals.Approval:
-        done = await service.propose_execution(
+        done = await executing.propose_execution(
             self.given.db, closure.closure_id, by=OPERATOR, request=a_key()
         )
         return done.value
@@ -54,7 +54,7 @@ class Closer:
     async def approved(self, approval: approvals.Approval) -> approvals.Approval:
         done = await approvals.approve(
             self.given.db,
-            service.EXECUTORS,
+            executing.EXECUTORS,
             approval.approval_id,
             person_id=APPROVER,
             request=None,

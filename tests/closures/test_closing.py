@@ -9,7 +9,7 @@ import pytest
 from app.card_products.domain import CardKind
 from app.cards.errors import MerchantFrozen
 from app.charges.domain import Use
-from app.closures import refunding, service
+from app.closures import executing, refunding, service
 from app.closures.domain import ClosureKind, View
 from app.closures.errors import ClosureState, ClosureUnderWay
 from app.errors import Forbidden, IdempotencyKeyReused, NotFound
@@ -167,7 +167,7 @@ async def test_a_regulator_closes_only_what_lies_in_its_scope(closer: Closer) ->
         with pytest.raises(NotFound):
             await service.read_closure(closer.given.db, closure.closure_id, by=stranger)
         with pytest.raises(NotFound):
-            await service.propose_execution(
+            await executing.propose_execution(
                 closer.given.db, closure.closure_id, by=stranger, request=a_key()
             )
 

@@ -323,6 +323,26 @@ def _held(suffix: str = "") -> Prepare:
     return prepare
 
 
+async def _closing(world: World, _side: Side) -> Call:
+    """Close a merchant of its own: the sides go on."""
+    ready = await world.made("/v1/sandbox/merchants", body={}, key="")
+    return f"/v1/merchants/{ready['merchant_id']}/closures", {
+        "kind": "immediate", "reason": "停止营业",
+    }  # fmt: skip
+
+
+def _closed(suffix: str = "", kind: str = "immediate") -> Prepare:
+    async def prepare(world: World, side: Side) -> Call:
+        path, _ = await _closing(world, side)
+        body = {"kind": kind, "reason": "停止营业"}
+        closure = await world.made(path, world.operator, body)
+        if suffix.startswith("/certificate"):
+            await world.finished(closure)
+        return f"/v1/closures/{closure['id']}{suffix}", None
+
+    return prepare
+
+
 def _payer(side: Side) -> Mapping[str, object]:
     return {"product_id": side.products["stored_value"], "store_id": side.store_id}
 
@@ -400,6 +420,31 @@ _OPERATOR: Final[list[Row]] = [
     Row(
         "POST", "/v1/cases/{case_id}/decisions", Role.OPERATOR,
         _claimed("/v1/cases", "/decisions", {"decision": "upheld", "reason": "属实"}), status=202,
+    ),
+    Row(
+        "POST", "/v1/merchants/{merchant_id}/closures", Role.OPERATOR, _closing, status=201,
+        also=Role.REGULATOR,
+    ),
+    Row("GET", "/v1/closures/{closure_id}", Role.OPERATOR, _closed(), also=Role.REGULATOR),
+    Row(
+        "POST", "/v1/closures/{closure_id}/preview", Role.OPERATOR, _closed("/preview"),
+        keyed=False, also=Role.REGULATOR,
+    ),
+    Row(
+        "POST", "/v1/closures/{closure_id}/execute", Role.OPERATOR, _closed("/execute"),
+        status=202, also=Role.REGULATOR,
+    ),
+    Row(
+        "POST", "/v1/closures/{closure_id}/cancel", Role.OPERATOR,
+        _closed("/cancel", "notice"), also=Role.REGULATOR,
+    ),
+    Row(
+        "GET", "/v1/closures/{closure_id}/certificate", Role.OPERATOR, _closed("/certificate"),
+        also=Role.REGULATOR,
+    ),
+    Row(
+        "GET", "/v1/closures/{closure_id}/certificate/page", Role.OPERATOR,
+        _closed("/certificate/page"), also=Role.REGULATOR,
     ),
     Row("POST", "/v1/payment-files/cut", Role.OPERATOR, _cut, status=201),
     Row("POST", "/v1/payment-files/{file_id}/cancel", Role.OPERATOR, _cancel_file),

@@ -121,6 +121,14 @@ async def _another(world: World, row: Row, path: str, body: object) -> tuple[str
         assert isinstance(body, dict)
         fields = cast("dict[str, object]", body)
         return path, {**fields, "account_number": "330199998888"}
+    if row.path.endswith("/closures"):
+        assert isinstance(body, dict)
+        return path, {**cast("dict[str, object]", body), "reason": "另有原因"}
+    if row.path == "/v1/closures/{closure_id}/cancel":
+        # A merchant closes once: the other request is its next closure.
+        closure = await world.got(path.removesuffix("/cancel"), world.operator)
+        order = {"kind": "notice", "reason": "停止营业"}
+        return f"/v1/merchants/{closure['merchant_id']}/closures", order
     other = await row.prepare(world, world.a)
     if other == (path, body):
         assert isinstance(body, dict)

@@ -20,8 +20,11 @@ from pydantic import JsonValue
 from app import ids
 from app.access.principals import Role
 from app.access.tokens import LocalIssuer
+from app.closures import upkeep
+from app.closures.preparing import Tools
 from app.ids import Prefix
 from app.main import create_app
+from app.payment_files.routes import parts_of
 from app.sandbox import files
 from app.sandbox.service import seed
 from app.settings import Settings
@@ -282,6 +285,13 @@ class World:
 
     async def order(self, side: Side, file: Any) -> Any:
         return (await self.got(f"/v1/bank/files/{file['id']}/orders", side.bank))["data"][0]
+
+    async def finished(self, closure: Any) -> None:
+        """Let two persons execute a closure, and the worker come round."""
+        approval = await self.made(f"/v1/closures/{closure['id']}/execute", self.operator)
+        await self.made(f"/v1/approvals/{approval['id']}/approve", self.operator2)
+        services = self.served.services
+        await upkeep.carry_on(Tools(services.writer, parts_of(services)))
 
     async def proposal(self) -> Any:
         """Give a proposal that another operator made."""
