@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from app.commands.closures import closures
 from app.commands.cut_files import cut_files
 from app.commands.demo import demo
 from app.commands.migrate import migrate
@@ -52,6 +53,7 @@ app.command("verify")(verify_ledger)
 app.command()(verify_evidence)
 app.command()(cut_files)
 app.add_typer(refunds)
+app.add_typer(closures)
 app.command()(demo)
 
 if __name__ == "__main__":

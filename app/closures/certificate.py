@@ -35,7 +35,7 @@ _PREFIXES: Final = {
     "receipt": Prefix.RECEIPT,
     "refund": Prefix.REFUND,
 }
-_SHOWN: Final = 2
+_SHOWN: Final = 4
 
 
 class Certificate(NamedTuple):
@@ -161,7 +161,7 @@ def says_the_same(certificate: Certificate, document: dict[str, object]) -> bool
 
 def masked(consumer_id: str | None) -> str | None:
     """Show of a holder what they know themselves by, and others do not."""
-    return None if consumer_id is None else f"{consumer_id[:_SHOWN]}****{consumer_id[-_SHOWN:]}"
+    return None if consumer_id is None else f"****{consumer_id[-_SHOWN:]}"
 
 
 def _named(left: Left) -> dict[str, object]:

@@ -76,9 +76,9 @@ def page_of(certificate: Certificate) -> str:
             ("清退编号 Closure", closure["id"]),
             ("原因 Reason", closure["reason"]),
             ("结果 Result", _STATUS.get(closure["status"], closure["status"])),
-            ("停业 Closing since", closure["closing_at"]),
-            ("开始退款 Refunding since", closure["started_at"]),
-            ("签发 Issued", said["issued_at"]),
+            ("停业 Closing since", _moment(closure["closing_at"])),
+            ("开始退款 Refunding since", _moment(closure["started_at"])),
+            ("签发 Issued", _moment(said["issued_at"])),
         )
     }
 <h2>退款 Refunds</h2>
@@ -103,6 +103,11 @@ def yuan(amount: int) -> str:
     """Show an amount in yuan, exactly."""
     sign, amount = ("-", -amount) if amount < 0 else ("", amount)
     return f"{sign}¥{amount // _FEN_A_YUAN:,}.{amount % _FEN_A_YUAN:02d}"
+
+
+def _moment(text: str | None) -> str:
+    """Show a moment to the minute, Beijing time, as people write it."""
+    return "" if text is None else text[:16].replace("T", " ")
 
 
 def _facts(*facts: tuple[str, object]) -> str:
