@@ -22,7 +22,7 @@ GRANT UPDATE (status, decided_at) ON dispute TO :service;
 GRANT UPDATE ON closure, closure_share, closure_recut TO :service;
 -- Who gives which card to whom never changes; the rest is what became of it.
 GRANT UPDATE (status, giver_salt, receiver_salt, giver_commitment, receiver_commitment, entry_no,
-    ended_at) ON card_transfer TO :service;
+    policy_version, ended_at) ON card_transfer TO :service;
 -- What was ordered stays as it was; a hold only ends.
 GRANT UPDATE (status, ended_at, ended_seq) ON hold TO :service;
 -- A policy's version is ended by the next one, and changes in nothing else.

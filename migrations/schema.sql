@@ -300,9 +300,10 @@ CREATE TABLE public.card_transfer (
     giver_commitment bytea,
     receiver_commitment bytea,
     entry_no integer,
+    policy_version bigint,
     created_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
-    CONSTRAINT card_transfer_accepted_is_in_the_chain CHECK ((((status = 'accepted'::text) = (entry_no IS NOT NULL)) AND ((status = 'accepted'::text) = (giver_commitment IS NOT NULL)) AND ((status = 'accepted'::text) = (receiver_commitment IS NOT NULL)))),
+    CONSTRAINT card_transfer_accepted_is_in_the_chain CHECK ((((status = 'accepted'::text) = (entry_no IS NOT NULL)) AND ((status = 'accepted'::text) = (giver_commitment IS NOT NULL)) AND ((status = 'accepted'::text) = (receiver_commitment IS NOT NULL)) AND ((status = 'accepted'::text) = (policy_version IS NOT NULL)))),
     CONSTRAINT card_transfer_is_to_another CHECK ((giver <> receiver)),
     CONSTRAINT card_transfer_offered_has_no_end CHECK (((status = 'offered'::text) = (ended_at IS NULL))),
     CONSTRAINT card_transfer_status_is_known CHECK ((status = ANY (ARRAY['offered'::text, 'accepted'::text, 'declined'::text, 'withdrawn'::text])))
@@ -1203,6 +1204,8 @@ GRANT UPDATE(giver_commitment) ON TABLE public.card_transfer TO anxin_service;
 GRANT UPDATE(receiver_commitment) ON TABLE public.card_transfer TO anxin_service;
 
 GRANT UPDATE(entry_no) ON TABLE public.card_transfer TO anxin_service;
+
+GRANT UPDATE(policy_version) ON TABLE public.card_transfer TO anxin_service;
 
 GRANT UPDATE(ended_at) ON TABLE public.card_transfer TO anxin_service;
 

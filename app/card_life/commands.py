@@ -77,6 +77,8 @@ class AcceptTransfer:
     """Until the new holder may ask for a refund (policy)."""
     ceilings: Ceilings | None = None
     """What one consumer may have prepaid here; None where no ceiling binds."""
+    policy_version: int = 0
+    """That of the policies that say so; 0 is what is built in."""
 
 
 @dataclass(frozen=True, slots=True)

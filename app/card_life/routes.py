@@ -191,6 +191,7 @@ async def accept_transfer(
         consumer.consumer,
         parsed,
         refund_wait_days=policies.transfer_refund_wait_days,
+        policy_version=policies.version,
         ceilings=await ceilings_at(services.policies, services.directory, no),
         request=request,
     )

@@ -62,16 +62,18 @@ class CardTransfer(NamedTuple):
     receiver_id: str
     issuer: str
     status: TransferStatus
-    giver_salt: bytes | None
-    receiver_salt: bytes | None
-    giver_commitment: bytes | None
-    receiver_commitment: bytes | None
-    entry_no: int | None
     created_at: datetime
-    ended_at: datetime | None
+    giver_salt: bytes | None = None
+    receiver_salt: bytes | None = None
+    giver_commitment: bytes | None = None
+    receiver_commitment: bytes | None = None
+    entry_no: int | None = None
+    policy_version: int | None = None
+    """By which the new holder waits for a refund."""
+    ended_at: datetime | None = None
 
     def accepted(
-        self, *, salts: tuple[bytes, bytes], entry_no: int, at: datetime
+        self, *, salts: tuple[bytes, bytes], entry_no: int, policy_version: int, at: datetime
     ) -> "CardTransfer":
         """Give it as accepted, with the commitments to the giver and the receiver."""
         giver_salt, receiver_salt = salts
@@ -82,6 +84,7 @@ class CardTransfer(NamedTuple):
             giver_commitment=chain.commitment(giver_salt, self.giver.hex),
             receiver_commitment=chain.commitment(receiver_salt, self.receiver.hex),
             entry_no=entry_no,
+            policy_version=policy_version,
             ended_at=at,
         )
 

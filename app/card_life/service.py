@@ -142,6 +142,7 @@ async def accept_transfer(  # noqa: PLR0913  # what the command carries
     transfer_id: UUID,
     *,
     refund_wait_days: int,
+    policy_version: int = 0,
     ceilings: Ceilings | None = None,
     request: RequestKey | None,
 ) -> Answered[CardTransfer]:
@@ -166,6 +167,7 @@ async def accept_transfer(  # noqa: PLR0913  # what the command carries
         secrets.token_bytes(_SALT_BYTES),
         refund_wait_days,
         ceilings,
+        policy_version,
     )
     return await carry_out(office, command)
 

@@ -17,6 +17,7 @@ TRANSFERS: Final = Table(
         "giver_commitment",
         "receiver_commitment",
         "entry_no",
+        "policy_version",
         "ended_at",
     ),
 )

@@ -92,13 +92,7 @@ def decide_offer(command: OfferTransfer, book: Book, at: datetime) -> Decision[C
         receiver_id=command.receiver_id,
         issuer=command.issuer,
         status=TransferStatus.OFFERED,
-        giver_salt=None,
-        receiver_salt=None,
-        giver_commitment=None,
-        receiver_commitment=None,
-        entry_no=None,
         created_at=at,
-        ended_at=None,
     )
     return Decision(
         offered,
@@ -138,7 +132,12 @@ def decide_accept(command: AcceptTransfer, book: Book, at: datetime) -> Decision
     check_taking_over(command.ceilings, card, book, command.consumer, at)
     voided = void_pending(book, [card.card_id], at)
     salts = (_salt_of_holder(card, book), command.salt)
-    accepted = transfer.accepted(salts=salts, entry_no=card.entry_count + 1, at=at)
+    accepted = transfer.accepted(
+        salts=salts,
+        entry_no=card.entry_count + 1,
+        policy_version=command.policy_version,
+        at=at,
+    )
     told = Line(CardEntryKind.TRANSFERRED, transfer.transfer_id, None, accepted.content_hash())
     taken = without_held(card, voided)._replace(
         consumer=transfer.receiver,

@@ -168,22 +168,32 @@ _HOLDER_IS_THE_LAST: Final = Check(
     """,
 )
 
+# Only cards that changed hands are looked at: of all others the buyer is the holder.
 _HOLDER_USED: Final = Check(
     "given_card_was_used_by_its_holder",
     "card_entry",
     "A use of a card that changed hands was confirmed by whoever held it then.",
     """
     SELECT line.merchant_no, format('card_id=%s, entry_no=%s', line.card_id, line.entry_no),
-           format('confirmed by %s', before.giver), format('confirmed by %s', charge.consumer)
-    FROM card_entry AS line
-    JOIN LATERAL (
-        SELECT giver FROM card_transfer AS given
-        WHERE given.merchant_no = line.merchant_no AND given.card_id = line.card_id
-            AND given.status = 'accepted' AND given.entry_no > line.entry_no
-        ORDER BY given.entry_no LIMIT 1
-    ) AS before ON true
+           format('confirmed by %s', held.holder), format('confirmed by %s', charge.consumer)
+    FROM (
+        SELECT merchant_no, card_id, giver AS holder, entry_no AS until,
+               lag(entry_no, 1, 0) OVER earlier AS since
+        FROM card_transfer WHERE status = 'accepted'
+        WINDOW earlier AS (PARTITION BY merchant_no, card_id ORDER BY entry_no)
+        UNION ALL
+        SELECT merchant_no, card_id, consumer, entry_count + 1,
+               (SELECT max(given.entry_no) FROM card_transfer AS given
+                WHERE given.merchant_no = card.merchant_no AND given.card_id = card.card_id)
+        FROM card
+        WHERE (merchant_no, card_id) IN (
+            SELECT merchant_no, card_id FROM card_transfer WHERE status = 'accepted')
+    ) AS held
+    JOIN card_entry AS line
+        ON line.merchant_no = held.merchant_no AND line.card_id = held.card_id
+            AND line.entry_no > held.since AND line.entry_no < held.until AND line.kind = 'used'
     JOIN charge ON charge.merchant_no = line.merchant_no AND charge.charge_id = line.subject_id
-    WHERE line.kind = 'used' AND charge.consumer <> before.giver
+    WHERE charge.consumer <> held.holder
     """,
 )
 

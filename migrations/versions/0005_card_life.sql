@@ -59,6 +59,8 @@ CREATE TABLE card_transfer (
     receiver_commitment bytea,
     -- Of the line in the card's statement that says it was accepted.
     entry_no integer,
+    -- By which version of the policies the new holder waits for a refund.
+    policy_version bigint,
     created_at timestamptz NOT NULL,
     ended_at timestamptz,
     PRIMARY KEY (merchant_no, transfer_id),
@@ -68,7 +70,8 @@ CREATE TABLE card_transfer (
     CONSTRAINT card_transfer_accepted_is_in_the_chain CHECK (
         (status = 'accepted') = (entry_no IS NOT NULL)
         AND (status = 'accepted') = (giver_commitment IS NOT NULL)
-        AND (status = 'accepted') = (receiver_commitment IS NOT NULL))
+        AND (status = 'accepted') = (receiver_commitment IS NOT NULL)
+        AND (status = 'accepted') = (policy_version IS NOT NULL))
 );
 
 CREATE UNIQUE INDEX card_transfer_one_offer ON card_transfer (merchant_no, card_id)
