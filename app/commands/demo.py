@@ -1,4 +1,4 @@
-"""`anxin demo`: the whole money loop over HTTP, every figure checked, then `verify`.
+"""`anxin demo`: from sale to closure over HTTP, every figure checked, then `verify`.
 
 Exit status: 0 every figure is right and the ledger holds, 1 something is not, 2 the ledger
 could not be checked.
@@ -17,7 +17,7 @@ _WIDTH_MIN = 110
 
 
 def demo() -> None:
-    """Play sale, uses, refusals, suspense, files and reversal against the running service.
+    """Play sales, uses, files, refunds, cases, a card's life and a closure, and check each figure.
 
     It needs `make run` in another shell, uses the same DATA, and can be played again. Its shops
     are its own, but a cut takes in what other sandbox shops have payable, and its clock is the

@@ -1,1 +1,1 @@
-"""The whole money loop, played over HTTP against a running service by people who know API.md."""
+"""Three shops from sale to closure, played over HTTP by people who know API.md alone."""

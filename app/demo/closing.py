@@ -5,8 +5,8 @@ from typing import Final
 
 from rich.table import Table
 
-from app.demo.figures import yuan
-from app.demo.files import Others
+from app.demo.figures import titled, yuan
+from app.demo.files import Cuts
 from app.demo.money_shapes import Balance, TrialBalance
 from app.demo.shapes import Card, StatementRow
 from app.demo.world import HeldCard, Shop, World
@@ -24,17 +24,17 @@ _LIABILITIES: Final = {
 _ASSETS: Final = frozenset({"custody", "bank_claim"})
 
 
-def close(world: World, before: TrialBalance, others: Others) -> None:
+def close(world: World, before: TrialBalance, cuts: Cuts) -> None:
     """Show where the money is, and that nothing is anywhere else."""
-    world.scene("5  Where every fen is")
+    world.scene("9  Where every fen is")
     world.show(_refusals(world))
     world.show(_cards(world))
     world.show(_way(world))
-    world.show(_trial_balance(world, before, others))
+    world.show(_trial_balance(world, before, cuts))
 
 
 def _refusals(world: World) -> Table:
-    table = Table("refused, as it must be", title="Refusals", title_justify="left")
+    table = Table("refused, as it must be", **titled("Refusals"))
     table.add_column("status", justify="right")
     table.add_column("code")
     for refusal in dict.fromkeys(world.refusals):
@@ -43,15 +43,15 @@ def _refusals(world: World) -> Table:
 
 
 def _cards(world: World) -> Table:
-    table = Table("holder", "shop", "card", title="Cards, yuan", title_justify="left")
-    for column in ("paid", "released to the shop", "left in custody", "last line of statement"):
+    table = Table("holder", "shop", "card", **titled("Cards, yuan"))
+    for column in ("paid", "earned", "refunded", "rest to shop", "in custody", "statement"):
         table.add_column(column, justify="right")
     for held in world.cards:
         table.add_row(held.holder.name, held.shop.name, held.product, *_figures_of(world, held))
     return table
 
 
-def _figures_of(world: World, held: HeldCard) -> tuple[str, str, str, str]:
+def _figures_of(world: World, held: HeldCard) -> tuple[str, ...]:
     path, figures = f"/v1/me/cards/{held.card_id}", world.figures
     card = held.holder.app.get(Card, path)
     last = held.holder.app.all(StatementRow, f"{path}/statement")[0]
@@ -65,6 +65,8 @@ def _figures_of(world: World, held: HeldCard) -> tuple[str, str, str, str]:
     return (
         figures.yuan(f"{what}: paid_amount", card.paid_amount, expected.paid),
         figures.yuan(f"{what}: released_amount", card.released_amount, expected.released),
+        figures.yuan(f"{what}: refunded_amount", card.refunded_amount, expected.refunded),
+        figures.yuan(f"{what}: adjusted_amount", card.adjusted_amount, expected.adjusted),
         figures.yuan(f"{what}: custody_amount", card.custody_amount, expected.left),
         figures.yuan(f"{what}: statement, custody_amount", last.custody_amount, expected.left),
     )
@@ -72,7 +74,7 @@ def _figures_of(world: World, held: HeldCard) -> tuple[str, str, str, str]:
 
 def _way(world: World) -> Table:
     """Show each shop's money from the payers to where it is now."""
-    table = Table("", title="The money's way, yuan", title_justify="left")
+    table = Table("", **titled("The money's way, yuan"))
     for column in (*(shop.name for shop in world.shops), "all"):
         table.add_column(column, justify="right")
     balances = {shop.name: shop.till.get(Balance, "/v1/balance") for shop in world.shops}
@@ -111,7 +113,7 @@ def _lines(world: World, shop: Shop, balance: Balance) -> dict[str, int]:
     }
 
 
-def _trial_balance(world: World, before: TrialBalance, others: Others) -> Table:
+def _trial_balance(world: World, before: TrialBalance, cuts: Cuts) -> Table:
     """Show the whole service's trial balance, and check what the demo has moved in it."""
     figures = world.figures
     after = world.operator.get(TrialBalance, "/v1/ledger/trial-balance")
@@ -121,9 +123,9 @@ def _trial_balance(world: World, before: TrialBalance, others: Others) -> Table:
     total = figures.yuan("the trial balance's debits = credits", debits, credits_)
     start, end = _net(before), _net(after)
     moved = {account: end[account] - start[account] for account in end}
-    for account, amount in _expected_moves(world, others).items():
+    for account, amount in _expected_moves(world, cuts).items():
         figures.yuan(f"trial balance: what the demo moved on {account}", moved[account], amount)
-    table = Table("account", title="Trial balance of the whole service, yuan", title_justify="left")
+    table = Table("account", **titled("Trial balance of the whole service, yuan"))
     for column in ("debit", "credit", "moved by this demo"):
         table.add_column(column, justify="right")
     for line in after.accounts:
@@ -145,7 +147,7 @@ def _net(balance: TrialBalance) -> Counter[str]:
     )
 
 
-def _expected_moves(world: World, others: Others) -> Counter[str]:
+def _expected_moves(world: World, cuts: Cuts) -> Counter[str]:
     """Sum the shops' books; a cut also moves what other banks' shops had payable."""
     moves = Counter(dict.fromkeys((*_ASSETS, *_LIABILITIES.values()), 0))
     for shop in world.shops:
@@ -154,6 +156,6 @@ def _expected_moves(world: World, others: Others) -> Counter[str]:
         ("merchant_payable", "release_in_transit", "release"),
         ("refund_payable", "refund_in_transit", "refund"),
     ):
-        moves[payable] -= others.amounts[kind]
-        moves[in_transit] += others.amounts[kind]
+        moves[payable] -= cuts.amounts[kind]
+        moves[in_transit] += cuts.amounts[kind]
     return moves

@@ -20,9 +20,15 @@ class ExpectedCard:
     face: int = 0
     sessions: int = 0
     days: int = 0
+    list_price: int = 0
+    """Of one session."""
     face_used: int = 0
     sessions_used: int = 0
     last_visit_day: int = 0
+    refunded: int = 0
+    """Decided for its holder."""
+    adjusted: int = 0
+    """The rest, which is the shop's once the refund is paid."""
 
     @property
     def released(self) -> int:
@@ -35,7 +41,17 @@ class ExpectedCard:
 
     @property
     def left(self) -> int:
-        return self.paid - self.released
+        return self.paid - self.released - self.refunded - self.adjusted
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether a refund has closed it."""
+        return bool(self.refunded or self.adjusted)
+
+    @property
+    def of_a_change_of_mind(self) -> int:
+        """Say what its holder gets who wants out: the sessions used cost their list price."""
+        return max(0, min(self.paid - self.sessions_used * self.list_price, self.left))
 
     def spend(self, amount: int) -> int:
         """Use an amount (negative: take the use back); give what it moves."""
@@ -104,6 +120,19 @@ class ExpectedBook:
         self._move("card", "merchant_payable", amount)
         self._serve()
 
+    def set_aside(self, amount: int) -> None:
+        """Book a dispute: what the use moved is nobody's until it is decided."""
+        self._move("merchant_payable", "release_disputed", amount)
+
+    def uphold(self, amount: int) -> None:
+        """Book a dispute that was upheld: the use is taken back with what was set aside."""
+        self._move("release_disputed", "merchant_payable", amount)
+        self._move("merchant_payable", "card", amount)
+
+    def refund(self, amount: int) -> None:
+        """Book a decided refund."""
+        self._move("card", "refund_payable", amount)
+
     def take_back(self, amount: int) -> bool:
         """Book a reversal; give whether it could be done at once."""
         self.waiting.append(amount)
@@ -139,6 +168,8 @@ class ExpectedBook:
         self._move("refund_payable", "refund_in_transit", amount)
         return amount
 
-    def refund_paid(self, amount: int) -> None:
+    def refund_paid(self, amount: int, rest: int = 0) -> None:
+        """Book a refund that was paid; the rest of the card is then the shop's."""
         self.given_back += amount
         self._leave("refund_in_transit", amount)
+        self.earn(rest)

@@ -1,6 +1,7 @@
 """What is printed is checked first: every figure, against the demo's own arithmetic."""
 
 from dataclasses import dataclass
+from typing import Literal, TypedDict
 
 from app.demo.client import DemoFailed
 
@@ -35,6 +36,18 @@ class Figures:
             said = "nothing" if found is None else yuan(found)
             raise DemoFailed(f"{what}: the service says {said}, expected {yuan(expected)}")
         return yuan(found)
+
+
+class Title(TypedDict):
+    """How a table says what it shows."""
+
+    title: str
+    title_justify: Literal["left"]
+
+
+def titled(title: str) -> Title:
+    """Say what a table shows."""
+    return {"title": title, "title_justify": "left"}
 
 
 def yuan(amount: int) -> str:

@@ -5,8 +5,8 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from rich.table import Table
 
 from app.demo.client import Call, DemoFailed, new_key
+from app.demo.figures import titled
 from app.demo.money_shapes import Files, KeySet, Order, Outcomes, PaymentFile, Signature
 from app.demo.world import Shop, World
 
@@ -28,21 +29,28 @@ _COLUMNS: Final = tuple(HEADER.split(","))
 
 @dataclass(frozen=True, slots=True)
 class CutFile:
-    """A file as the bank got it, with its orders by shop."""
+    """A file as the bank got it, with its orders."""
 
     file: PaymentFile
-    orders: Mapping[str, Order]
+    orders: Sequence[Order]
 
-    def order_of(self, shop: Shop) -> Order:
-        """Give the order that pays from this shop's custody account."""
-        return self.orders[shop.merchant_id]
+    def order_of(self, shop: Shop, amount: int) -> Order:
+        """Give the order that pays this from the shop's custody account."""
+        (found,) = (
+            order
+            for order in self.orders
+            if (order.merchant_id, order.amount) == (shop.merchant_id, amount)
+        )
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
-    """What a cut put into the files of other banks: it moves in the trial balance."""
+class Cuts:
+    """The cuts so far: the number of our bank's last file, and what went into others' files."""
 
-    amounts: Counter[str]
+    sequences: Counter[str] = field(default_factory=Counter[str])
+    amounts: Counter[str] = field(default_factory=Counter[str])
+    """Of the files of other banks: it moves in the trial balance."""
 
     def note(self, world: World, kind: str, made: Sequence[PaymentFile]) -> None:
         """Add the files of one cut that are not our bank's."""
@@ -51,37 +59,35 @@ class Others:
         )
 
 
-def cut(
-    world: World, others: Others, kind: str, sequence: int, expected: Mapping[str, int]
-) -> CutFile:
+def cut(world: World, cuts: Cuts, kind: str, expected: Sequence[tuple[Shop, int]]) -> CutFile:
     """Cut files, take ours as the bank does, and prove every byte of it.
 
-    `expected` is what each shop's order must be, by its merchant's id.
+    `expected` is what its orders must be: from whose custody, and how much.
     """
     made = world.operator.create(Files, "/v1/payment-files/cut", {"kind": kind}).data
-    others.note(world, kind, made)
+    cuts.note(world, kind, made)
+    cuts.sequences[kind] += 1
     ready = world.bank.all(PaymentFile, "/v1/bank/files", kind=kind, status="ready")
     world.figures.same(f"{kind} files that wait for the bank", len(ready), 1)
     (file,) = ready
-    world.figures.same("the file's sequence", file.sequence, sequence)
+    world.figures.same("the file's sequence", file.sequence, cuts.sequences[kind])
     world.figures.same("the file's order_count", file.order_count, len(expected))
-    world.figures.yuan("the file's total_amount", file.total_amount, sum(expected.values()))
+    total = sum(amount for _, amount in expected)
+    world.figures.yuan("the file's total_amount", file.total_amount, total)
     content = _content(world, file)
     _prove(world, file, content)
-    orders = {
-        order.merchant_id: order
-        for order in world.bank.all(Order, f"/v1/bank/files/{file.id}/orders")
-    }
-    amounts = {merchant: order.amount for merchant, order in orders.items()}
-    world.figures.same("the orders' amounts", amounts, dict(expected))
-    _compare(world, file, list(orders.values()), content)
+    orders = world.bank.all(Order, f"/v1/bank/files/{file.id}/orders")
+    amounts = sorted((order.merchant_id, order.amount) for order in orders)
+    wanted = sorted((shop.merchant_id, amount) for shop, amount in expected)
+    world.figures.same("the orders' amounts", amounts, wanted)
+    _compare(world, file, orders, content)
     return CutFile(file, orders)
 
 
-def cut_nothing(world: World, others: Others, kind: str) -> None:
+def cut_nothing(world: World, cuts: Cuts, kind: str) -> None:
     """Cut once more: what is in a file already is in no other."""
     made = world.operator.create(Files, "/v1/payment-files/cut", {"kind": kind}).data
-    others.note(world, kind, made)
+    cuts.note(world, kind, made)
     ready = world.bank.all(PaymentFile, "/v1/bank/files", kind=kind, status="ready")
     world.figures.same(f"{kind} files after everything was cut", len(ready), 0)
 
@@ -194,7 +200,7 @@ def report(
 
 def files_table() -> Table:
     """Begin the table of what was in the files, and what became of it."""
-    table = Table("file", "date", "from the custody of", "to")
+    table = Table("file", "date", "from the custody of", "to", **titled("Orders in bank files"))
     table.add_column("amount, yuan", justify="right")
     table.add_column("the bank says")
     return table

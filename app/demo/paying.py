@@ -1,6 +1,5 @@
 """Scene 4, the bank's files: paid, rejected, returned, and the same money once more."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +7,7 @@ from rich.table import Table
 
 from app.demo import files
 from app.demo.figures import yuan
-from app.demo.files import CutFile, Others
+from app.demo.files import CutFile, Cuts
 from app.demo.money_shapes import Balance, Order, PaymentFile
 from app.demo.shapes import Charge, Receipt
 from app.demo.using import Uses
@@ -22,7 +21,7 @@ class Paying:
     """The files so far."""
 
     world: World
-    others: Others
+    cuts: Cuts
     table: Table
 
     def note(self, cut_file: CutFile, shop: Shop, payee: str, amount: int, says: str) -> None:
@@ -32,7 +31,7 @@ class Paying:
         order = next(
             order
             for order in self.world.bank.all(Order, path)
-            if order.merchant_id == shop.merchant_id
+            if order.merchant_id == shop.merchant_id and order.amount == amount
         )
         what = f"{shop.name}'s order in {file.kind} file {file.sequence}"
         figures.same(f"{what}: status", order.status, says.rpartition(" ")[2])
@@ -46,25 +45,24 @@ class Paying:
         )
 
 
-def pay_out(world: World, uses: Uses, returned: Receipt) -> Others:
-    """Play three files; give what the cuts put into the files of other banks."""
+def pay_out(world: World, cuts: Cuts, uses: Uses, returned: Receipt) -> None:
+    """Play three files."""
     world.scene("4  The bank's files: out of custody")
-    paying = Paying(world, Others(Counter()), files.files_table())
+    paying = Paying(world, cuts, files.files_table())
     _first_release(paying)
     _reverse_what_was_paid(world, uses)
     _refund(paying, returned)
     _second_release(paying)
     world.show(uses.table)
     world.show(paying.table)
-    return paying.others
 
 
 def _first_release(paying: Paying) -> None:
     """Cut what was confirmed: one shop is paid, one rejected, one returned after it was paid."""
     world = paying.world
-    amounts = {shop.merchant_id: shop.book.cut_release() for shop in world.shops}
-    cut_file = files.cut(world, paying.others, "release", 1, amounts)
-    hair, gym, dance = (cut_file.order_of(shop) for shop in world.shops)
+    amounts = [(shop, shop.book.cut_release()) for shop in world.shops]
+    cut_file = files.cut(world, paying.cuts, "release", amounts)
+    hair, gym, dance = (cut_file.order_of(*each) for each in amounts)
     world.refused_post(
         "cancelling a file that the bank has",
         world.operator,
@@ -84,8 +82,9 @@ def _first_release(paying: Paying) -> None:
     _same_outcomes(world, outcomes, ["applied", "unchanged"])
     world.dance.book.release_returned(dance.amount)
     _completed(world, cut_file)
-    for shop, says in zip(world.shops, ("paid", "rejected", "paid, then returned"), strict=True):
-        paying.note(cut_file, shop, shop.name, amounts[shop.merchant_id], says)
+    all_say = ("paid", "rejected", "paid, then returned")
+    for (shop, amount), says in zip(amounts, all_say, strict=True):
+        paying.note(cut_file, shop, shop.name, amount, says)
 
 
 def _reverse_what_was_paid(world: World, uses: Uses) -> None:
@@ -114,7 +113,7 @@ def _reverse_what_was_paid(world: World, uses: Uses) -> None:
     world.figures.same("the status of a use whose reversal was served", served.status, "reversed")
     _reversal(world, served, "done")
     back = f"-{world.figures.yuan('what came back', oldest.release_amount, moves_back)}"
-    uses.note(wang, served, "reversal served by the use above", "reversed", back)
+    uses.note(wang, served, "served by the use above", "reversed", back)
     again = {"store_id": hair.store_id, "amount": amount}
     confirm = f"/v1/me/charges/{oldest.id}/confirm"
     world.refused_post(
@@ -140,9 +139,9 @@ def _refund(paying: Paying, returned: Receipt) -> None:
     world, hair = paying.world, paying.world.hair
     amount = hair.book.cut_refund()
     world.figures.yuan("what goes back to its payer", returned.amount, amount)
-    cut_file = files.cut(world, paying.others, "refund", 1, {hair.merchant_id: amount})
+    cut_file = files.cut(world, paying.cuts, "refund", [(hair, amount)])
     files.acknowledge(world, cut_file)
-    order = cut_file.order_of(hair)
+    order = cut_file.order_of(hair, amount)
     account = world.li.account_number
     world.figures.same("the payer's account in the order", order.payee_account_number, account)
     _same_outcomes(world, files.report(world, cut_file, [(order, "paid", None)]), ["applied"])
@@ -154,18 +153,17 @@ def _refund(paying: Paying, returned: Receipt) -> None:
 def _second_release(paying: Paying) -> None:
     """Cut again: rejected and returned money is in it once, and nothing is left for a third."""
     world = paying.world
-    amounts = {shop.merchant_id: shop.book.cut_release() for shop in world.shops}
-    cut_file = files.cut(world, paying.others, "release", 2, amounts)
+    amounts = [(shop, shop.book.cut_release()) for shop in world.shops]
+    cut_file = files.cut(world, paying.cuts, "release", amounts)
     files.acknowledge(world, cut_file)
-    orders = [cut_file.order_of(shop) for shop in world.shops]
+    orders = [cut_file.order_of(*each) for each in amounts]
     outcomes = files.report(world, cut_file, [(order, "paid", None) for order in orders])
     _same_outcomes(world, outcomes, ["applied"] * 3)
     _completed(world, cut_file)
-    for shop in world.shops:
-        amount = amounts[shop.merchant_id]
+    for shop, amount in amounts:
         shop.book.release_paid(amount)
         paying.note(cut_file, shop, shop.name, amount, "paid")
-    files.cut_nothing(world, paying.others, "release")
+    files.cut_nothing(world, paying.cuts, "release")
 
 
 def _refuse_unknown_order(world: World, cut_file: CutFile) -> None:

@@ -9,8 +9,13 @@ from rich.console import Console
 
 from app.demo.client import Caller, DemoFailed, open_http
 from app.demo.closing import close
+from app.demo.ending import end
+from app.demo.files import Cuts
+from app.demo.judging import judge
+from app.demo.life import live
 from app.demo.money_shapes import TrialBalance
 from app.demo.paying import pay_out
+from app.demo.refunding import refund
 from app.demo.selling import sell
 from app.demo.shapes import Sandbox
 from app.demo.suspense import suspend
@@ -34,11 +39,19 @@ def play(data: Path, console: Console) -> int:
         before = world.operator.get(TrialBalance, "/v1/ledger/trial-balance")
         names = "、".join(shop.name for shop in world.shops)
         console.print(f"{sandbox.base_url}: {names} with custody at the bank {world.bank_name}")
+        console.print(
+            "Each figure is what plain arithmetic beside the service says, or the demo stops."
+        )
         sell(world)
         later = use(world)
         returned = suspend(world)
-        others = pay_out(world, later, returned)
-        close(world, before, others)
+        cuts = Cuts()
+        pay_out(world, cuts, later, returned)
+        refund(world, cuts)
+        judge(world, cuts)
+        live(world)
+        end(world, cuts)
+        close(world, before, cuts)
         return world.figures.checked
 
 

@@ -1,5 +1,6 @@
 """Scene 1, sale: by the shop's code, and by the till's purchase that a consumer claims."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ from app.demo.shapes import Card, Purchase, Receipt
 from app.demo.world import HeldCard, Person, Shop, World, day_of
 
 STORED_VALUE: Final = ExpectedCard(paid=500_00, face=600_00)
-COUNT: Final = ExpectedCard(paid=1_200_00, sessions=12)
+COUNT: Final = ExpectedCard(paid=1_200_00, sessions=12, list_price=150_00)
 PERIOD: Final = ExpectedCard(paid=3_650_00, days=365)
 
 
@@ -113,7 +114,7 @@ def funded(world: World, person: Person, shop: Shop, receipt: Receipt, terms: Ex
 
 def hold(world: World, person: Person, shop: Shop, card: Card, terms: ExpectedCard) -> None:
     """Note a card, and what it must say from now on."""
-    expected = ExpectedCard(terms.paid, terms.face, terms.sessions, terms.days)
+    expected = replace(terms)
     first_day = day_of(card.paid_at)
     world.cards.append(HeldCard(card.id, card.kind, shop, person, first_day, expected))
 

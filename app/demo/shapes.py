@@ -50,6 +50,7 @@ class Sandbox(Shape):
     operator2_key: str
     merchant_key: str
     bank_key: str
+    regulator_key: str
     bank: str
     merchant_id: str
     store_id: str
@@ -203,6 +204,12 @@ class Reversal(Shape):
     reason: str | None
 
 
+class Dispute(Shape):
+    id: str
+    case_id: str
+    status: str
+
+
 class Charge(Shape):
     id: str
     status: str
@@ -220,6 +227,7 @@ class Charge(Shape):
     expires_at: datetime | None
     balance: BalanceAfter
     reversal: Reversal | None
+    dispute: Dispute | None
     description: str | None
     client_reference: str | None
     created_at: datetime

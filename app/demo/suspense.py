@@ -8,7 +8,7 @@ from rich.table import Table
 from app.demo.client import Body, Call, DemoFailed, new_key
 from app.demo.figures import yuan
 from app.demo.selling import STORED_VALUE, buy, hold, pay, receipt_body
-from app.demo.shapes import Approval, Card, Purchase, Receipt
+from app.demo.shapes import Card, Purchase, Receipt
 from app.demo.world import World
 
 _SHORT_BY: Final = 1_00
@@ -69,20 +69,12 @@ def _report_again(world: World, purchase: Purchase) -> None:
 
 
 def _decide(world: World, receipt: Receipt, what: str, body: Body | None) -> Receipt:
-    """Let one operator propose, and another approve; the proposer cannot."""
     path = f"/v1/receipts/{receipt.id}/{what}"
-    proposal = world.operator.propose(Approval, path, body)
-    world.figures.same("a proposal's status", proposal.status, "proposed")
-    approve = f"/v1/approvals/{proposal.id}/approve"
-    world.refused_post(
-        "approving one's own proposal", world.operator, approve, None, "own_proposal"
-    )
-    approved = world.operator2.act(Approval, approve)
-    world.figures.same("an approval's status", approved.status, "approved")
+    approved = world.two_persons(path, body)
     try:
         return Receipt.model_validate(approved.result)
     except ValidationError as error:
-        raise DemoFailed(f"POST {approve}: `result` is not the receipt: {error}") from error
+        raise DemoFailed(f"POST {path}: `result` is not the receipt: {error}") from error
 
 
 def _fund(world: World, receipt: Receipt) -> None:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from rich.table import Table
 
 from app.demo.client import Call, new_key
-from app.demo.figures import yuan
+from app.demo.figures import titled, yuan
 from app.demo.shapes import Charge, Verdicts
 from app.demo.world import Person, World, day_of
 
@@ -20,9 +20,9 @@ _ABOVE_CODE_LIMIT: Final = 250_00
 
 
 def _table() -> Table:
-    table = Table("consumer", "shop", "use", "how", "status")
-    table.add_column("released, yuan", justify="right")
-    table.add_column("left on the cards", justify="right")
+    table = Table("consumer", "shop", "use", "how", "status", **titled("Uses, yuan"))
+    table.add_column("released", justify="right")
+    table.add_column("left on cards", justify="right")
     return table
 
 

@@ -12,7 +12,16 @@ from rich.table import Table
 from app.demo.client import Body, Call, Caller, DemoFailed, new_key
 from app.demo.expected import ExpectedBook, ExpectedCard
 from app.demo.figures import Figures
-from app.demo.shapes import Charge, Code, Products, PublicStore, Sandbox, SoldProduct, Token
+from app.demo.shapes import (
+    Approval,
+    Charge,
+    Code,
+    Products,
+    PublicStore,
+    Sandbox,
+    SoldProduct,
+    Token,
+)
 
 _SHOPS: Final = (
     ("西湖美发", "hairdressing", "330106"),
@@ -113,6 +122,7 @@ class World:
     anybody: Caller
     operator: Caller
     operator2: Caller
+    regulator: Caller
     bank: Caller
     bank_name: str
     hair: Shop
@@ -152,13 +162,29 @@ class World:
         """Make a POST that must be refused with this code, and note it."""
         self.refused(attempt, caller, Call("POST", path, body, key=new_key()), code)
 
+    def two_persons(self, path: str, body: Body | None, *, by: Caller | None = None) -> Approval:
+        """Let one person propose, and another approve; who proposes cannot."""
+        proposal = (by or self.operator).propose(Approval, path, body)
+        self.figures.same("a proposal's status", proposal.status, "proposed")
+        approve = f"/v1/approvals/{proposal.id}/approve"
+        if by is None:
+            own = "approving one's own proposal"
+            self.refused_post(own, self.operator, approve, None, "own_proposal")
+        approved = self.operator2.act(Approval, approve)
+        self.figures.same("an approval's status", approved.status, "approved")
+        return approved
+
     def shop_of(self, charge: Charge) -> Shop:
         """Give the shop that charges."""
         return next(shop for shop in self.shops if shop.merchant_id == charge.merchant_id)
 
     def cards_of(self, holder: Person, shop: Shop) -> list[HeldCard]:
-        """Give a person's cards at a shop, oldest payment first."""
-        return [card for card in self.cards if card.holder is holder and card.shop is shop]
+        """Give a person's cards at a shop that can be used, oldest payment first."""
+        return [
+            card
+            for card in self.cards
+            if card.holder is holder and card.shop is shop and not card.expected.is_over
+        ]
 
 
 def make_world(console: Console, sandbox: Sandbox, anybody: Caller) -> World:
@@ -176,6 +202,7 @@ def make_world(console: Console, sandbox: Sandbox, anybody: Caller) -> World:
         anybody=anybody,
         operator=anybody.as_(sandbox.operator_key),
         operator2=anybody.as_(sandbox.operator2_key),
+        regulator=anybody.as_(sandbox.regulator_key),
         bank=anybody.as_(made[0][1]),
         bank_name=bank_name,
         hair=hair,

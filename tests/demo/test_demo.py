@@ -68,6 +68,33 @@ def test_a_reversal_waits_for_the_shops_next_money() -> None:
     assert (book.waiting, book["merchant_payable"], book["card"]) == ([], 40_00, 360_00)
 
 
+def test_a_change_of_mind_costs_the_list_price_of_what_was_used() -> None:
+    card = ExpectedCard(paid=1_200_00, sessions=12, list_price=150_00, sessions_used=5)
+    assert (card.left, card.of_a_change_of_mind) == (700_00, 450_00)
+    card.sessions_used = 9
+    assert card.of_a_change_of_mind == 0
+
+
+def test_the_rest_of_a_card_is_the_shops_once_its_refund_is_paid() -> None:
+    book, card = ExpectedBook(), ExpectedCard(paid=500_00, face=500_00)
+    book.fund(500_00)
+    book.refund(300_00)
+    card.refunded = book.cut_refund()
+    assert (card.is_over, card.left, book["merchant_payable"]) == (True, 200_00, 0)
+    book.refund_paid(300_00, rest=200_00)
+    assert (book["custody"], book["card"], book["merchant_payable"]) == (200_00, 0, 200_00)
+
+
+def test_a_dispute_sets_aside_what_a_use_moved_and_gives_it_back() -> None:
+    book = ExpectedBook()
+    book.fund(500_00)
+    book.earn(100_00)
+    book.set_aside(60_00)
+    assert book.cut_release() == 40_00
+    book.uphold(60_00)
+    assert (book["release_disputed"], book["card"]) == (0, 460_00)
+
+
 def test_amounts_read_as_money() -> None:
     assert [yuan(amount) for amount in (0, 1, -6667, 1_234_567)] == [
         "0.00",
