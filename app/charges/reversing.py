@@ -30,7 +30,7 @@ from app.charges.tables import (
 from app.charges.unusing import Before, reversed_charge, unuse
 from app.ledger.chart import AccountType, account_id
 from app.money import Fen
-from app.refunds.supplementing import is_at_hand, needs_of_charge, needs_of_waiting
+from app.refunds.supplementing import IN_REFUND, is_at_hand, needs_of_charge, needs_of_waiting
 from app.writer.book import ACCOUNT_BY_ID, ACCOUNTS
 from app.writer.commands import Decision, Event, Plan
 
@@ -125,7 +125,6 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
     events: list[Event] = []
     entries: list[Entry] = []
     served: list[Charge] = []
-    needs: Fen | None = None
     for charge in waiting:
         if not _is_at_hand(charge, book):
             # Another command named it; it is behind those that were loaded, and its turn comes.
@@ -133,7 +132,6 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
         before = Before(book.next_seq + len(entries), cards, served)
         unused = unuse(charge, before, book, at)
         if unused.amount > payable:
-            needs = unused.amount
             break
         payable = Fen(payable - unused.amount)
         cards.update(unused.cards)
@@ -141,15 +139,14 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
         served.append(reversed_charge(charge, unused.amount, cards, book, at))
         rows += (*unused.lines, *unused.refunds)
         events += (Event("charge.reversed", charge.charge_id), *unused.events)
-    done = sum(charge.reversal_amount or 0 for charge in waiting[: len(served)])
-    # Other reversals may have changed what the next one needs; a cut must leave that behind.
-    resized: list[Charge] = []
-    if needs is not None and needs != (known := waiting[len(served)]).reversal_amount:
-        resized.append(known._replace(reversal_amount=needs))
-        done -= needs - (known.reversal_amount or 0)
+    rest = waiting[len(served) :]
+    resized = _resized(rest, Before(0, cards, served), book, at)
     if not served and not resized:
         return Decision(0)
-    still = Fen(book.head.waiting_reversal_amount - done)
+    ended = {charge.charge_id for charge in (*served, *resized)}
+    known = sum(one.reversal_amount or 0 for one in waiting if one.charge_id in ended)
+    needed = sum(one.reversal_amount or 0 for one in resized)
+    still = Fen(book.head.waiting_reversal_amount - known + needed)
     return Decision(
         len(served),
         rows=(
@@ -162,6 +159,31 @@ def decide_serve(command: ServeReversals, book: Book, at: datetime) -> Decision[
         entries=entries,
         events=events,
     )
+
+
+def _resized(rest: Sequence[Charge], before: Before, book: Book, at: datetime) -> list[Charge]:
+    """Give those that go on waiting and need another amount by now; a cut must leave it behind.
+
+    Other reversals may have changed what the next one needs, and a refund that was settled what
+    each on its card does.
+    """
+    resized: list[Charge] = []
+    cards, gone = dict(before.cards), list(before.charges)
+    for charge in rest:
+        if not _is_at_hand(charge, book):
+            break
+        if charge is rest[0] or _draws_on_refunded(charge, book):
+            unused = unuse(charge, Before(0, cards, gone), book, at)
+            cards.update(unused.cards)
+            gone.append(charge)
+            if unused.amount != charge.reversal_amount:
+                resized.append(charge._replace(reversal_amount=unused.amount))
+    return resized
+
+
+def _draws_on_refunded(charge: Charge, book: Book) -> bool:
+    cards = (book.find(CARDS, draw.card_id) for draw in charge.read_draws())
+    return any(card is not None and card.status in IN_REFUND for card in cards)
 
 
 def _is_at_hand(charge: Charge, book: Book) -> bool:

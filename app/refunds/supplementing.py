@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from app.writer.book import Book
     from app.writer.tables import Need
 
-_IN_REFUND: Final = frozenset({CardStatus.REFUNDING, CardStatus.REFUNDED})
+IN_REFUND: Final = frozenset({CardStatus.REFUNDING, CardStatus.REFUNDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def needs_of_waiting(merchant_no: int) -> tuple[Need, ...]:
 
 def is_at_hand(book: Book, card: Card) -> bool:
     """Say whether the refunds of a card were loaded with it, if it has any."""
-    return card.status not in _IN_REFUND or bool(book.group(REFUNDS_OF_CARD, card.card_id))
+    return card.status not in IN_REFUND or bool(book.group(REFUNDS_OF_CARD, card.card_id))
 
 
 def recompute(book: Book, before: Card, after: Card) -> Recomputed | None:

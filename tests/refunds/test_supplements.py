@@ -577,3 +577,23 @@ async def test_a_use_taken_back_while_a_claim_is_judged_is_in_its_refund(given: 
     assert only.amount == 450_00
     await given.reversed(charges[1])
     assert [one.amount for one in await card.refunds()] == [450_00, 50_00]
+
+
+async def test_all_that_wait_on_a_refunded_card_are_known_to_need_the_rest_too(bank: Bank) -> None:
+    card = await sold(bank.given, CardKind.COUNT)
+    charges = [await card.used(Use(sessions=1)) for _ in range(5)]
+    await bank.given.paid_out(card.shop)
+    waits = [await bank.given.reversed(charge) for charge in charges[:3]]
+    assert [one.reversal_amount for one in waits] == [100_00] * 3
+
+    await bank.pays(await card.refunded(CHOICE))
+
+    # The rest, 250.00, serves the first; each of the others needs what the merchant kept too.
+    async with bank.parts.db.snapshot() as tx:
+        waiting = await tx.value(
+            "SELECT waiting_reversal_amount FROM book WHERE merchant_no = :no",
+            no=card.shop.merchant_no,
+        )
+    assert waiting == 300_00
+    assert await card.money() == ("refunding", 400_00, 600_00, 200_00, 0)
+    assert await bank.given.balance(card.shop, PAYABLE) == 100_00
