@@ -161,10 +161,11 @@ def _rate(measured: Measured) -> str:
 
 
 def _seed(dsn: str, cards: int) -> None:
-    asyncio.run(_copy(dsn, cards))
+    asyncio.run(add_large_merchant(dsn, cards))
 
 
-async def _copy(dsn: str, cards: int) -> None:
+async def add_large_merchant(dsn: str, cards: int) -> int:
+    """Add one merchant with so many cards to a seeded ledger; give its number."""
     connection = await asyncpg.connect(dsn)
     try:
         at: datetime = await connection.fetchval("SELECT anxin_now()")
@@ -179,6 +180,7 @@ async def _copy(dsn: str, cards: int) -> None:
                     columns=[column.name for column in columns_of(row_type)],
                 )
         await connection.execute("VACUUM (ANALYZE)")
+        return number
     finally:
         await connection.close()
 
