@@ -11,15 +11,19 @@ from app.card_products.domain import CardKind
 from app.charges.domain import Use
 from app.money import Fen
 from tests.builder import Shop, Trader, a_consumer
+from tests.card_life.conftest import Life
 from tests.refunds.claiming import Claimant
 from tests.refunds.conftest import Refunder
 
-FACTS = ("transfer", "fact", "card_entry", "checkpoint", "signing_key", "alert", "result_outcome")
+FACTS = (
+    "transfer", "fact", "card_entry", "card_life", "checkpoint", "signing_key", "alert",
+    "result_outcome",
+)  # fmt: skip
 """Tables of what has happened: rows are added, never changed or taken away."""
 
 KEPT = (
-    "account", "book", "card", "case_file", "charge", "purchase", "receipt", "refund", "merchant",
-    "store",
+    "account", "book", "card", "card_transfer", "case_file", "charge", "purchase", "receipt",
+    "refund", "merchant", "store",
 )  # fmt: skip
 """Tables whose rows change, but never go."""
 
@@ -62,6 +66,7 @@ async def scene(given: Trader, database_url: str) -> AsyncIterator[Scene]:
     claimed = await given.card(shop, li)
     await claimant.withdrawn(li, await claimant.claimed(li, claimed))
     await claimant.claimed(li, claimed)
+    await Life(given).offered(li, await given.card(shop, li), a_consumer())
     service = await asyncpg.connect(database_url)
     yield Scene(shop, service)
     await service.close()
@@ -98,6 +103,12 @@ async def test_what_there_is_does_not_go(scene: Scene, table: str) -> None:
 @pytest.mark.parametrize("column", ["reason", "text", "refund_id", "consumer", "created_at"])
 async def test_what_a_case_is_about_does_not_change(scene: Scene, column: str) -> None:
     refusal = await _refused(scene, f"UPDATE case_file SET {column} = {column}")
+    assert isinstance(refusal, asyncpg.InsufficientPrivilegeError)
+
+
+@pytest.mark.parametrize("column", ["giver", "receiver", "card_id", "issuer", "created_at"])
+async def test_who_gives_what_to_whom_does_not_change(scene: Scene, column: str) -> None:
+    refusal = await _refused(scene, f"UPDATE card_transfer SET {column} = {column}")
     assert isinstance(refusal, asyncpg.InsufficientPrivilegeError)
 
 
@@ -153,6 +164,29 @@ async def test_the_service_does_not_change_its_own_schema(scene: Scene, statemen
         (
             "card_money_is_never_negative",
             "UPDATE card SET refunded_amount = -1 WHERE merchant_no = :no",
+        ),
+        (
+            "card_frozen_since_a_day",
+            "UPDATE card SET status = 'frozen' WHERE merchant_no = :no AND kind = 'period'",
+        ),
+        (
+            "card_frozen_is_of_a_period",
+            "UPDATE card SET frozen_on = '2026-03-01' WHERE merchant_no = :no AND kind = 'count'",
+        ),
+        (
+            "card_frozen_days_not_negative",
+            "UPDATE card SET frozen_days = -1 WHERE merchant_no = :no AND kind = 'period'",
+        ),
+        (
+            "card_transfer_accepted_is_in_the_chain",
+            (
+                "UPDATE card_transfer SET status = 'accepted', ended_at = now()"
+                " WHERE merchant_no = :no"
+            ),
+        ),
+        (
+            "card_transfer_offered_has_no_end",
+            "UPDATE card_transfer SET status = 'declined' WHERE merchant_no = :no",
         ),
         (
             "card_of_one_purchase",
