@@ -20,6 +20,7 @@ a call that reaches it through the router runs the same code. Authentication, bo
 validation and problems are those of all routes.
 """
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api import dependencies
 from app.api.call import call_in
 from app.api.problems import field_errors, render
-from app.api.reading import authenticate, read_body
+from app.api.reading import LARGE_BYTES, authenticate, read_body
 from app.errors import DomainError, InvalidRequest
 
 _MARK: Final = "__anxin_lean__"
@@ -122,7 +123,13 @@ class LeanRoute:
                 for name, supply in self.supplies:
                     arguments[name] = await supply(request)
             if self.body is not None:
-                arguments[self.body[0]] = _validated(self.body[1], call.body.value)
+                name, model = self.body
+                value = call.body.value
+                arguments[name] = (
+                    await asyncio.to_thread(_validated, model, value)
+                    if len(call.raw) > LARGE_BYTES
+                    else _validated(model, value)
+                )
             return await self.endpoint(**arguments)
         except DomainError as error:
             problem = render(error, scope["path"])

@@ -3,6 +3,7 @@
 Plain and lean routes share it, so a hot route refuses what every other route refuses.
 """
 
+import asyncio
 from typing import Final
 
 from starlette.requests import ClientDisconnect
@@ -10,13 +11,16 @@ from starlette.types import Receive, Scope
 
 from app.access.domain import SECRET_PREFIX
 from app.access.principals import Principal
-from app.api.bodies import EMPTY, fingerprint, read_json
+from app.api.bodies import EMPTY, fingerprint, read_json, read_large_json
 from app.api.call import Call, header_in
 from app.api.errors import UnsupportedMediaType
 from app.errors import FieldError, InvalidRequest, Unauthenticated
 
 _READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER: Final = "bearer "
+
+LARGE_BYTES: Final = 256 * 1024
+"""What is larger takes milliseconds to read: a thread does it, so that others are served."""
 
 
 async def authenticate(scope: Scope, call: Call) -> Principal:
@@ -64,7 +68,8 @@ async def read_body(scope: Scope, receive: Receive, call: Call, *, declared: boo
         if not _is_json(header_in(scope, b"content-type")):
             raise UnsupportedMediaType
         call.raw = raw
-        call.body = read_json(raw)
+        large = len(raw) > LARGE_BYTES
+        call.body = await asyncio.to_thread(read_large_json, raw) if large else read_json(raw)
         if not declared:
             if call.body.value not in (None, {}):
                 raise InvalidRequest(FieldError("", "This call takes no fields"))

@@ -11,7 +11,7 @@ from app.db.rows import Json
 from app.ids import new_platform_id
 from app.money import Fen
 from app.payment_files.domain import FileStatus, Reason, RefundStatus, ReportedResult
-from app.writer.answers import as_facts, from_facts
+from app.writer.answers import from_facts
 
 
 class ReportRow(NamedTuple):
@@ -84,8 +84,8 @@ class _Position(NamedTuple):
     position: int
 
 
-async def insert_report(tx: Transaction, file_id: UUID, results: Sequence[ReportedResult]) -> UUID:
-    """Store a report whole, before anything of it is applied."""
+async def insert_report(tx: Transaction, file_id: UUID, body: str) -> UUID:
+    """Store a report as JSON."""
     report_id = new_platform_id()
     await tx.execute(
         """
@@ -94,7 +94,7 @@ async def insert_report(tx: Transaction, file_id: UUID, results: Sequence[Report
         """,
         id=report_id,
         file_id=file_id,
-        body=json.dumps([as_facts(result) for result in results]),
+        body=body,
     )
     return report_id
 
@@ -137,26 +137,36 @@ async def mark_applied(tx: Transaction, report_id: UUID, file_status: FileStatus
     )
 
 
-async def positions_done(tx: Transaction, merchant_no: int, report_id: UUID) -> frozenset[int]:
-    """Say which lines of a report were applied to this merchant's book."""
+async def positions_done(
+    tx: Transaction, merchant_no: int, report_id: UUID, positions: Sequence[int]
+) -> frozenset[int]:
+    """Say which of a report's lines were applied to this merchant's book."""
     rows = await tx.fetch(
         _Position,
-        "SELECT position FROM result_outcome WHERE merchant_no = :no AND report_id = :id",
+        """
+        SELECT position FROM result_outcome
+        WHERE merchant_no = :no AND report_id = :id
+            AND position = ANY (CAST(:positions AS integer[]))
+        """,
         no=merchant_no,
         id=report_id,
+        positions=list(positions),
     )
     return frozenset(row.position for row in rows)
 
 
-async def outcomes(tx: Transaction, report_id: UUID) -> list[OutcomeRow]:
-    """Give what each line of a report did, in their order."""
+async def outcomes(tx: Transaction, report_id: UUID, *, first: int, count: int) -> list[OutcomeRow]:
+    """Give what lines of a report did, in their order, from one of them on."""
     return await tx.fetch(
         OutcomeRow,
         """
         SELECT merchant_no, report_id, position, order_id, outcome
-        FROM result_outcome WHERE report_id = :id ORDER BY position
+        FROM result_outcome WHERE report_id = :id AND position >= :first
+        ORDER BY position LIMIT :count
         """,
         id=report_id,
+        first=first,
+        count=count,
     )
 
 

@@ -4,12 +4,11 @@ Each line's outcome is written in the transaction that books it. So a report tha
 goes on where it stopped, by whoever finds it, and a retry is answered as the first time.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
-from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -18,7 +17,6 @@ from app import ids
 from app.bulk import BulkWork
 from app.db.engine import BULK_PATIENCE_SECONDS, Transaction
 from app.db.rows import Json
-from app.ids import Prefix, merchant_no_of
 from app.ledger.books import LockedBook, locked_books
 from app.payment_files import order_queries, queries, result_queries
 from app.payment_files.booking import Desk
@@ -33,10 +31,9 @@ from app.payment_files.domain import (
     RefundStatus,
     ReportedResult,
     ReportedStatus,
-    ResultOutcome,
 )
-from app.payment_files.errors import OrderNotInFile
 from app.payment_files.parts import Parts
+from app.payment_files.reports import Line, by_merchant, read_report, store_report
 from app.payment_files.result_queries import AlertRow, LiveOrder, OutcomeRow, ReportRow
 from app.writer.answers import Answered
 from app.writer.requests import RequestKey, claim, keep
@@ -48,13 +45,6 @@ CONFLICT: Final = "payment_result_conflict"
 
 PAYER_ACCOUNT_NEEDED: Final = "payer_account_needed"
 """The kind that money from suspense raises which its payer's account does not take."""
-
-
-class Line(NamedTuple):
-    """A line of a report and its place in it."""
-
-    position: int
-    result: ReportedResult
 
 
 async def report_results(
@@ -78,7 +68,7 @@ async def report_results(
     async with parts.db.transaction(patience_seconds=BULK_PATIENCE_SECONDS) as tx:
         stored = await claim(tx, ids.PLATFORM_NO, request)
         if stored is None:
-            report_id = await _store(tx, bank, file_id, results)
+            report_id = await store_report(tx, bank, file_id, results)
             await keep(
                 tx,
                 ids.PLATFORM_NO,
@@ -90,20 +80,7 @@ async def report_results(
         else:
             report_id = UUID(str(stored["report_id"]))
     await apply_report(parts, report_id)
-    return Answered(await _read(parts, report_id), replayed=stored is not None)
-
-
-async def _store(
-    tx: Transaction, bank: str, file_id: UUID, results: Sequence[ReportedResult]
-) -> UUID:
-    await queries.require_bank_file(tx, bank, file_id, lock=True)
-    asked = [result.order_id for result in results]
-    known = await order_queries.order_ids_in_file(tx, file_id, asked)
-    for order_id in asked:
-        if order_id not in known:
-            raise OrderNotInFile(ids.to_text(Prefix.ORDER, order_id))
-    await queries.mark_acknowledged(tx, file_id)
-    return await result_queries.insert_report(tx, file_id, results)
+    return Answered(await read_report(parts, report_id), replayed=stored is not None)
 
 
 async def apply_all(parts: Parts) -> None:
@@ -127,7 +104,7 @@ async def apply_report(parts: Parts, report_id: UUID) -> None:
     if report.applied_at is not None:
         return
     work = BulkWork(parts.db, "apply_results")
-    for merchant_no, lines in _by_merchant(report.results()):
+    for merchant_no, lines in await asyncio.to_thread(by_merchant, report):
         await work.step(merchant_no, partial(_apply_lines, parts, report, merchant_no, lines))
     work.raise_failed()
     async with parts.db.transaction() as tx:
@@ -139,16 +116,6 @@ async def apply_report(parts: Parts, report_id: UUID) -> None:
         file_id=str(report.file_id),
         file_status=str(status),
     )
-
-
-def _by_merchant(results: Sequence[ReportedResult]) -> list[tuple[int, list[Line]]]:
-    lines = [Line(position, result) for position, result in enumerate(results)]
-    lines.sort(key=_merchant_of)
-    return [(no, list(group)) for no, group in groupby(lines, key=_merchant_of)]
-
-
-def _merchant_of(line: Line) -> int:
-    return merchant_no_of(line.result.order_id)
 
 
 async def _apply_lines(
@@ -172,7 +139,8 @@ async def _apply_step(
     """Apply lines that were not applied before; say whether something waits for the money."""
     async with parts.db.transaction() as tx, locked_books(tx, [merchant_no]) as books:
         ledger = books[merchant_no]
-        done = await result_queries.positions_done(tx, merchant_no, report.report_id)
+        positions = [line.position for line in lines]
+        done = await result_queries.positions_done(tx, merchant_no, report.report_id, positions)
         todo = [line for line in lines if line.position not in done]
         if todo:
             await _apply(tx, ledger, report.report_id, todo)
@@ -272,19 +240,3 @@ async def _settle_file(tx: Transaction, file_id: UUID) -> FileStatus:
     )
     await queries.set_status(tx, file_id, status)
     return status
-
-
-async def _read(parts: Parts, report_id: UUID) -> AppliedReport:
-    async with parts.db.snapshot() as tx:
-        report = await result_queries.find_report(tx, report_id)
-        (file,) = await queries.files_by_id(tx, [report.file_id])
-        rows = await result_queries.outcomes(tx, report_id)
-    reported = [result.status for result in report.results()]
-    assert report.file_status is not None, "a report is read after it was applied"
-    return AppliedReport(
-        replace(file.sealed(), status=FileStatus(report.file_status)),
-        tuple(
-            ResultOutcome(row.order_id, reported[row.position], Outcome(row.outcome))
-            for row in rows
-        ),
-    )
