@@ -15,7 +15,7 @@ from uuid import UUID
 from app import ids
 from app.db.engine import BULK_PATIENCE_SECONDS, Transaction
 from app.ids import Prefix, merchant_no_of
-from app.payment_files import order_queries, queries, result_queries
+from app.payment_files import order_queries, queries, report_queries
 from app.payment_files.domain import (
     AppliedReport,
     FileStatus,
@@ -25,7 +25,8 @@ from app.payment_files.domain import (
 )
 from app.payment_files.errors import OrderNotInFile
 from app.payment_files.parts import Parts
-from app.payment_files.result_queries import OutcomeRow, ReportRow
+from app.payment_files.report_queries import ReportRow
+from app.payment_files.result_queries import OutcomeRow
 from app.writer.answers import as_facts
 
 _PIECE: Final = 2_000
@@ -57,7 +58,7 @@ async def store_report(
                 raise OrderNotInFile(ids.to_text(Prefix.ORDER, order_id))
     await queries.mark_acknowledged(tx, file_id)
     body = await asyncio.to_thread(_said, results)
-    return await result_queries.insert_report(tx, file_id, body)
+    return await report_queries.insert_report(tx, file_id, body)
 
 
 def by_merchant(report: ReportRow) -> list[tuple[int, list[Line]]]:
@@ -71,11 +72,11 @@ async def read_report(parts: Parts, report_id: UUID) -> AppliedReport:
     """Give the answer to a report that was applied."""
     rows: list[OutcomeRow] = []
     async with parts.db.snapshot(patience_seconds=BULK_PATIENCE_SECONDS) as tx:
-        report = await result_queries.find_report(tx, report_id)
+        report = await report_queries.find_report(tx, report_id)
         (file,) = await queries.files_by_id(tx, [report.file_id])
         more = True
         while more:
-            piece = await result_queries.outcomes(tx, report_id, first=len(rows), count=_PIECE)
+            piece = await report_queries.outcomes(tx, report_id, first=len(rows), count=_PIECE)
             rows += piece
             more = len(piece) == _PIECE
     assert report.file_status is not None, "a report is read after it was applied"

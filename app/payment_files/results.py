@@ -18,7 +18,7 @@ from app.bulk import BulkWork
 from app.db.engine import BULK_PATIENCE_SECONDS, Transaction
 from app.db.rows import Json
 from app.ledger.books import LockedBook, locked_books
-from app.payment_files import order_queries, queries, result_queries
+from app.payment_files import order_queries, queries, report_queries, result_queries
 from app.payment_files.booking import Desk
 from app.payment_files.decisions import Verdict, decide, file_status_after
 from app.payment_files.domain import (
@@ -33,8 +33,9 @@ from app.payment_files.domain import (
     ReportedStatus,
 )
 from app.payment_files.parts import Parts
+from app.payment_files.report_queries import ReportRow
 from app.payment_files.reports import Line, by_merchant, read_report, store_report
-from app.payment_files.result_queries import AlertRow, LiveOrder, OutcomeRow, ReportRow
+from app.payment_files.result_queries import AlertRow, LiveOrder, OutcomeRow
 from app.writer.answers import Answered
 from app.writer.requests import RequestKey, claim, keep
 
@@ -86,7 +87,7 @@ async def report_results(
 async def apply_all(parts: Parts) -> None:
     """Apply every report to its end; the worker calls this after a crash."""
     async with parts.db.snapshot() as tx:
-        unapplied = await result_queries.unapplied_reports(tx)
+        unapplied = await report_queries.unapplied_reports(tx)
     work = BulkWork(parts.db, "apply_report")
     for report_id in unapplied:
         await work.step(ids.PLATFORM_NO, partial(apply_report, parts, report_id))
@@ -100,7 +101,7 @@ async def apply_report(parts: Parts, report_id: UUID) -> None:
             stays unapplied, for the worker or a retry to finish.
     """
     async with parts.db.snapshot() as tx:
-        report = await result_queries.find_report(tx, report_id)
+        report = await report_queries.find_report(tx, report_id)
     if report.applied_at is not None:
         return
     work = BulkWork(parts.db, "apply_results")
@@ -109,7 +110,7 @@ async def apply_report(parts: Parts, report_id: UUID) -> None:
     work.raise_failed()
     async with parts.db.transaction() as tx:
         status = await _settle_file(tx, report.file_id)
-        await result_queries.mark_applied(tx, report_id, status)
+        await report_queries.mark_applied(tx, report_id, status)
     log.info(
         "payment_results.applied",
         report_id=str(report_id),

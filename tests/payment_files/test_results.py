@@ -9,7 +9,7 @@ import pytest
 from app.errors import NotFound
 from app.ledger.chart import AccountType
 from app.money import Fen
-from app.payment_files import due, result_queries, results, service
+from app.payment_files import due, report_queries, results, service
 from app.payment_files.domain import (
     Below,
     FileKind,
@@ -413,4 +413,4 @@ async def test_a_report_that_was_broken_off_is_applied_to_its_end_once(
     assert len(await world.alerts()) == 3
     assert set(world.served) == {shop.merchant_no for shop in shops}
     async with world.db.snapshot() as tx:
-        assert await result_queries.unapplied_reports(tx) == []
+        assert await report_queries.unapplied_reports(tx) == []
