@@ -116,6 +116,22 @@ def own_card(book: Book, card_id: UUID, consumer: UUID) -> Card:
     return card
 
 
+def salt_of_holder(card: Card, book: Book) -> bytes:
+    """Give the salt under which the chain knows the holder: of the sale, or of the last transfer.
+
+    So the commitments link up, and anyone can follow a card from hand to hand without learning
+    whose hands they were.
+    """
+    accepted = [
+        transfer
+        for transfer in book.group(TRANSFERS_OF_CARD, card.card_id)
+        if transfer.status == TransferStatus.ACCEPTED
+    ]
+    if not accepted:
+        return card.holder_salt
+    return max(accepted, key=lambda transfer: transfer.entry_no or 0).receiver_salt or b""
+
+
 def withdrawn_offers(book: Book, card_id: UUID, at: datetime) -> list[CardTransfer]:
     """Take back what was offered of a card and not answered yet."""
     return [

@@ -19,7 +19,7 @@ from app.card_life.commands import (
     OfferTransfer,
     WithdrawTransfer,
 )
-from app.card_life.deciding import own_card, withdrawn_offers, without_held
+from app.card_life.deciding import own_card, salt_of_holder, withdrawn_offers, without_held
 from app.card_life.domain import IN_REFUND, TRANSFERABLE, first_refund_day
 from app.card_life.errors import TransferNotOpen
 from app.card_life.replaying import facts_of_transfer
@@ -131,13 +131,7 @@ def decide_accept(command: AcceptTransfer, book: Book, at: datetime) -> Decision
     _check_transferable(card, book, at)
     check_taking_over(command.ceilings, card, book, command.consumer, at)
     voided = void_pending(book, [card.card_id], at)
-    salts = (_salt_of_holder(card, book), command.salt)
-    accepted = transfer.accepted(
-        salts=salts,
-        entry_no=card.entry_count + 1,
-        policy_version=command.policy_version,
-        at=at,
-    )
+    accepted = _accepted(transfer, command, card, book, at)
     told = Line(CardEntryKind.TRANSFERRED, transfer.transfer_id, None, accepted.content_hash())
     taken = without_held(card, voided)._replace(
         consumer=transfer.receiver,
@@ -146,7 +140,6 @@ def decide_accept(command: AcceptTransfer, book: Book, at: datetime) -> Decision
         refundable_from=first_refund_day(at, command.refund_wait_days),
     )
     after, line = enter(taken, told, seq=book.next_seq, at=at)
-    entry = Entry("card_transferred", transfer.transfer_id, None, line.content_hash())
     return Decision(
         accepted,
         rows=(
@@ -156,7 +149,7 @@ def decide_accept(command: AcceptTransfer, book: Book, at: datetime) -> Decision
             *voided.charges,
             *_declined_refunds(book, card.card_id),
         ),
-        entries=(entry,),
+        entries=(Entry("card_transferred", transfer.transfer_id, None, line.content_hash()),),
         events=(*voided.events, Event("transfer.accepted", transfer.transfer_id)),
         subject_id=transfer.transfer_id,
         facts=facts_of_transfer(accepted),
@@ -203,20 +196,15 @@ def _check_transferable(card: Card, book: Book, at: datetime) -> None:
             raise ChargeDisputed
 
 
-def _salt_of_holder(card: Card, book: Book) -> bytes:
-    """Give the salt under which the chain knows the holder: of the sale, or of the last transfer.
-
-    So the commitments link up, and anyone can follow a card from hand to hand without learning
-    whose hands they were.
-    """
-    accepted = [
-        transfer
-        for transfer in book.group(TRANSFERS_OF_CARD, card.card_id)
-        if transfer.status == TransferStatus.ACCEPTED
-    ]
-    if not accepted:
-        return card.holder_salt
-    return max(accepted, key=lambda transfer: transfer.entry_no or 0).receiver_salt or b""
+def _accepted(
+    transfer: CardTransfer, command: AcceptTransfer, card: Card, book: Book, at: datetime
+) -> CardTransfer:
+    return transfer.accepted(
+        salts=(salt_of_holder(card, book), command.salt),
+        entry_no=card.entry_count + 1,
+        policy_version=command.policy_version,
+        at=at,
+    )
 
 
 def _declined_refunds(book: Book, card_id: UUID) -> list[CardRefund]:
