@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 _RETRYABLE: Final = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock not available: nothing was done, try again."""
 
+_TIMED_OUT: Final = "57014"
 _READ_ONLY: Final = "25006"
 """What a primary answers that a failover made a standby; a new connection finds the other."""
 
@@ -40,6 +41,11 @@ class Diagnosis:
             or self.sqlstate[:2] in _GONE_CLASSES
             or self.sqlstate == _READ_ONLY
         )
+
+    @property
+    def timed_out(self) -> bool:
+        """The server stopped a statement that took too long."""
+        return self.sqlstate == _TIMED_OUT
 
 
 def diagnose(error: BaseException) -> Diagnosis | None:

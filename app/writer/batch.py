@@ -174,7 +174,10 @@ class BatchRunner:
                 await (await lane.connection()).execute("ROLLBACK")
             except _DRIVER_ERRORS:
                 lane.abandon()
-        raise BatchFailed(retryable=diagnosis.retryable or diagnosis.unavailable) from error
+        raise BatchFailed(
+            retryable=diagnosis.retryable or diagnosis.unavailable,
+            timed_out=diagnosis.timed_out,
+        ) from error
 
     async def _open(
         self, connection: asyncpg.Connection, jobs: Sequence[Job], *, wait: bool

@@ -21,7 +21,9 @@ _SERVER_SETTINGS: Final = {
     "jit": "off",
     # A book that another process holds is waited for this long, then tried again.
     "lock_timeout": "2s",
-    "statement_timeout": "8s",
+    # A batch takes a tenth of a second. Short, so that one that times out can be tried again, and
+    # then each of its commands alone, while their callers still wait.
+    "statement_timeout": "3s",
     "idle_in_transaction_session_timeout": "15s",
     # Every join starts from a few keys and ends at an index. The planner cannot know how few,
     # and with a bad guess reads whole tables; a generic plan also saves planning each batch.

@@ -232,7 +232,10 @@ class Writer:
 
     async def _failed(self, lane: Lane, jobs: Sequence[Job], failed: BatchFailed) -> Sequence[Job]:
         """Try again what may succeed on another try; else find the one command that cannot."""
-        if failed.retryable:
+        # What stalls the database stalls every batch, and is over on another try; what times out
+        # again whole may be one command's. Whoever waits no longer is not tried alone either.
+        blamed = failed.timed_out and any(job.attempts for job in jobs)
+        if failed.retryable and not (blamed and len(jobs) > 1):
             return await self._again(jobs)
         if len(jobs) > 1:
             # One poisoned command must not fail the others: each alone, in their order.

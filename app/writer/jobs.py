@@ -60,11 +60,15 @@ class BatchDone:
 
 
 class BatchFailed(Exception):
-    """A batch did nothing. `retryable` where the same may succeed on another try."""
+    """A batch did nothing. `retryable` where the same may succeed on another try.
 
-    def __init__(self, *, retryable: bool) -> None:
+    `timed_out` where a statement took too long: of many commands, one may be to blame.
+    """
+
+    def __init__(self, *, retryable: bool, timed_out: bool = False) -> None:
         super().__init__("the batch was not committed")
         self.retryable = retryable
+        self.timed_out = timed_out
 
 
 class BatchUnknown(Exception):

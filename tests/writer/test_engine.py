@@ -18,10 +18,12 @@ from app.ledger.chart import AccountType, account_id
 from app.ledger.posting import Entry, FloorBroken, Movement
 from app.main import REGISTRY
 from app.money import Fen
+from app.writer import connection
 from app.writer.book import ACCOUNT_BY_ID, Book
 from app.writer.commands import Decision, Plan
 from app.writer.engine import BatchObserved, Writer, WriterLimits
 from app.writer.requests import RequestKey
+from tests.breaking import slow_at
 from tests.builder import Trader, a_consumer, a_key
 from tests.refusals import refused
 
@@ -262,6 +264,37 @@ async def test_what_a_lane_gives_back_while_the_writer_stops_is_answered(
 
     with pytest.raises(Overloaded):
         await asyncio.wait_for(waits, timeout=5)
+
+
+async def test_a_command_that_always_times_out_fails_alone(
+    given: Trader, database_url: str, owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = await given.shop(), [await given.shop() for _ in range(3)]
+    li = a_consumer()
+    at_slow = await given.card(slow, li)
+    cards = [(shop, await given.card(shop, li)) for shop in quick]
+    monkeypatch.setattr(
+        connection, "_SERVER_SETTINGS", {**connection._SERVER_SETTINGS, "statement_timeout": "500"}
+    )
+    writer = Writer(database_url, REGISTRY, limits=WriterLimits(lanes=1, timeout_seconds=60))
+    trader = replace(given, writer=writer)
+
+    async with slow_at(owner_url, "charge", slow.merchant_no):
+        writer._open = True  # so that all of them are in one batch
+        stuck = asyncio.create_task(trader.waiting(slow, at_slow, Use(amount=Fen(1_00))))
+        others = [
+            asyncio.create_task(trader.waiting(shop, card_id, Use(amount=Fen(1_00))))
+            for shop, card_id in cards
+        ]
+        await asyncio.wait([stuck, *others], timeout=0.1)
+        await writer.start()
+        done = await asyncio.gather(*others)
+        with pytest.raises(DatabaseUnavailable):
+            await stuck
+    await writer.stop()
+
+    assert [charge.merchant_no for charge in done] == [shop.merchant_no for shop in quick]
+    assert (await given.read(at_slow)).face_held_amount == 0
 
 
 async def test_what_nobody_waits_for_any_more_is_not_begun(
