@@ -151,6 +151,7 @@ def facts_of(refund: CardRefund) -> Mapping[str, object]:
         "policy_version": refund.policy_version,
         "inputs": json.loads(refund.inputs),
         "as_of": refund.as_of.isoformat(),
+        "unpaid_amount": refund.unpaid_amount,
         "residue_amount": refund.residue_amount,
         "interest_claim_amount": refund.interest_claim_amount,
     }
@@ -169,6 +170,7 @@ def as_of_request(refund: CardRefund, stored: StoredRequest) -> CardRefund:
         policy_version=cast("int", facts["policy_version"]),
         inputs=Json(json.dumps(facts["inputs"], sort_keys=True, separators=(",", ":"))),
         as_of=date.fromisoformat(str(facts["as_of"])),
+        unpaid_amount=cast("Fen", facts["unpaid_amount"]),
         residue_amount=cast("Fen", facts["residue_amount"]),
         interest_claim_amount=cast("Fen", facts["interest_claim_amount"]),
     )

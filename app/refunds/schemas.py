@@ -143,6 +143,11 @@ class RefundRead(Model):
     refund_class: RefundClass = Field(alias="class")
     status: RefundStatus | None
     amount: AmountOrZero = Field(description="To the holder.")
+    unpaid_amount: int = Field(
+        description="What of it a closure's shortfall leaves unpaid, a claim that stays on the "
+        "card; below 0 in a supplement that pays such a claim.",
+        examples=[0],
+    )
     residue_amount: int = Field(
         description="To the merchant once the refund is paid; what a supplement changes in it."
     )
