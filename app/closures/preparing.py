@@ -19,8 +19,9 @@ from app.ledger.books import locked_books
 from app.ledger.chart import AccountType
 from app.ledger.posting import Entry, Movement
 from app.payment_files import service as files
+from app.payment_files.closure_queries import keeps_refunds
 from app.payment_files.cutting import cut
-from app.payment_files.domain import FileKind
+from app.payment_files.domain import FileKind, pays_merchant
 from app.payment_files.errors import FileAlreadyDownloaded
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ async def prepare(tools: Tools, closure: Closure) -> None:
     """Bring a closing merchant's book to where its cards can be refunded; again does no harm."""
     no = closure.merchant_no
     await _void_pending(tools, no)
-    await _cut_again(tools, no)
+    await _cut_again(tools, closure)
     await tools.files.serve_reversals(no)
     async with tools.db.transaction() as tx, locked_books(tx, [no]) as books:
         current = await queries.find_closure(tx, no, closure.closure_id)
@@ -93,14 +94,21 @@ async def _void_pending(tools: Tools, no: int) -> None:
             return
 
 
-async def _cut_again(tools: Tools, no: int) -> None:
+async def _cut_again(tools: Tools, closure: Closure) -> None:
     """Take back the files that no bank has got, and cut them again without the merchant.
 
-    What is to be cut again is written down first: a process that dies between the two leaves
-    it to the next.
+    Only those that would not be cut now: a closure's own refunds, and what it pays the merchant
+    in the end, stay where they are. What is to be cut again is written down first: a process
+    that dies between the two leaves it to the next.
     """
+    no = closure.merchant_no
     async with tools.db.transaction() as tx:
-        await step_queries.plan_recuts(tx, await step_queries.files_to_cut_again(tx, no))
+        kinds: list[str] = []
+        if not pays_merchant(closure.status):
+            kinds.append(FileKind.RELEASE)
+        if await keeps_refunds(tx, no):
+            kinds.append(FileKind.REFUND)
+        await step_queries.plan_recuts(tx, await step_queries.files_to_cut_again(tx, no, kinds))
         recuts = await step_queries.waiting_recuts(tx, no)
     for recut in recuts:
         if await _cancelled(tools, recut):

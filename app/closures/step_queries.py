@@ -72,21 +72,25 @@ class Recut(NamedTuple):
     done_at: datetime | None
 
 
-async def files_to_cut_again(tx: Transaction, merchant_no: int) -> Sequence[Recut]:
-    """Give the sealed files with the merchant's orders that no bank has got yet."""
+async def files_to_cut_again(
+    tx: Transaction, merchant_no: int, kinds: Sequence[str]
+) -> Sequence[Recut]:
+    """Give the sealed files of these kinds with the merchant's orders that no bank has got yet."""
     return await tx.fetch(
         Recut,
         """
         SELECT CAST(:no AS integer) AS merchant_no, file.file_id, file.kind,
                file.business_date, CAST(NULL AS timestamptz) AS done_at
         FROM payment_file AS file
-        WHERE file.status = 'ready' AND file.handed_out_at IS NULL
+        WHERE file.status = 'ready' AND file.kind = ANY(CAST(:kinds AS text[]))
+            AND file.handed_out_at IS NULL
             AND file.cancelled_at IS NULL AND EXISTS (
                 SELECT FROM payment_order AS orders
                 WHERE orders.file_id = file.file_id AND orders.merchant_no = :no
                     AND orders.status = 'pending')
         """,
         no=merchant_no,
+        kinds=list(kinds),
     )
 
 

@@ -306,6 +306,29 @@ async def test_files_that_no_bank_has_got_are_cut_again_without_the_merchant(
     assert await world.cut(FileKind.RELEASE) == []
 
 
+async def test_a_file_with_what_a_closure_pays_waits_for_its_bank(closer: Closer) -> None:
+    given, world = closer.given, closer.world
+    shop = await sold(closer, count=1)
+    closure = await closer.executed(shop)
+    await closer.worked()
+
+    refunds = await world.one_file(FileKind.REFUND)
+    await closer.worked()
+    assert await world.file_status(refunds) is FileStatus.READY
+    orders = await world.orders(refunds)
+    paid = [said(order.order_id, ReportedStatus.PAID) for order in orders]
+    await world.report(refunds, *paid)
+    await closer.worked()
+    assert (await closer.view(closure)).status == "closed"
+
+    # What the merchant earned is paid after its end, by a file that waits as any does.
+    release = await world.one_file(FileKind.RELEASE)
+    await closer.worked()
+    assert await world.file_status(release) is FileStatus.READY
+    assert await world.count("payment_file") == 2
+    assert await given.balance(shop, AccountType.MERCHANT_PAYABLE) == 0
+
+
 async def test_what_its_bank_has_got_is_paid_while_a_merchant_closes(closer: Closer) -> None:
     world = closer.world
     shop = await sold(closer, count=1)
