@@ -27,7 +27,7 @@ from app.db.migrating import migrate
 TEMPLATE: Final = "template_anxin"
 
 _POLL_SECONDS: Final = 0.1
-_START_SECONDS_MAX: Final = 90
+_START_SECONDS_MAX: Final = 240
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 import asyncio
 from random import Random
+from time import monotonic
 
 from tests.faults.postgres import OpenBatch, open_batches
 from tests.faults.processes import Process
 from tests.faults.world import World
 
-_TRIES_MAX = 200
+_AIM_SECONDS_MAX = 30
+_SLICE_SECONDS_MAX = 0.1
+"""How long a process is let go at most before it is stopped again; longer with each try, since
+on a busy machine a few milliseconds may be none for it."""
 
 
 async def catch_in_flight(
@@ -18,7 +22,8 @@ async def catch_in_flight(
     With `aimed` it is let go and stopped again until it has one; else wherever it is.
     """
     async with world.witness() as connection:
-        for _ in range(_TRIES_MAX if aimed else 1):
+        slice_seconds, until = 0.01, monotonic() + _AIM_SECONDS_MAX
+        while monotonic() < until:
             web.pause()
             # What Postgres was doing for it meanwhile comes to its end.
             await asyncio.sleep(0.01)
@@ -26,6 +31,7 @@ async def catch_in_flight(
             if caught or not aimed:
                 return caught
             web.resume()
-            await asyncio.sleep(random.uniform(0.001, 0.01))
+            await asyncio.sleep(random.uniform(0.001, slice_seconds))
+            slice_seconds = min(slice_seconds * 1.05, _SLICE_SECONDS_MAX)
     web.pause()
     return []

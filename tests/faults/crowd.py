@@ -12,7 +12,7 @@ from tests.faults.world import World
 
 _AMOUNT_MAX = 300
 _PRICE = 500_00
-_SETTLE_SECONDS_MAX = 120
+_SETTLE_SECONDS_MAX = 300
 
 
 @dataclass(slots=True)

@@ -24,8 +24,8 @@ from app.db.embedded import (
 )
 
 _TURN_SECONDS = 0.02
-_GONE_SECONDS_MAX = 30
-_ASK_SECONDS_MAX = 10
+_GONE_SECONDS_MAX = 120
+_ASK_SECONDS_MAX = 30
 
 
 class OpenBatch(NamedTuple):

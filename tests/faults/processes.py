@@ -16,8 +16,8 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 
-_READY_SECONDS_MAX = 60
-_STOP_SECONDS_MAX = 30
+_READY_SECONDS_MAX = 180
+_STOP_SECONDS_MAX = 60
 _TURN_SECONDS = 0.05
 _LOG_TAIL = 3_000
 

@@ -24,7 +24,7 @@ _GSS_REQUEST: Final = 80_877_104
 _CANCEL_REQUEST: Final = 80_877_102
 _READY_FOR_QUERY: Final = b"Z\x00\x00\x00\x05I"
 _CHUNK: Final = 65_536
-_COMMIT_SECONDS_MAX: Final = 10
+_COMMIT_SECONDS_MAX: Final = 60
 _TURN_SECONDS: Final = 0.01
 
 WRITER: Final = "anxin-writer"
@@ -76,7 +76,8 @@ class Proxy:
     """Whether nobody gets through any more once a COMMIT was lost."""
     sessions: set[_Session] = field(default_factory=set[_Session])
     _losses: list[Loss] = field(default_factory=list[Loss])
-    _armed: set[_Session] = field(default_factory=set[_Session])
+    _armed: set[_Session] | None = None
+    """The writer's connections that may lose a COMMIT; any may while none is lost yet."""
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
 
@@ -87,13 +88,14 @@ class Proxy:
     async def lose(self, losses: Sequence[Loss]) -> None:
         """Lose the next COMMITs, one a connection.
 
-        The writer's are lost by connections that are there now: who connects anew to find out what
-        became of a batch is heard. So this waits until there are as many as COMMITs to lose. A
-        pool ends connections that it does not need, and any of its later ones may lose a COMMIT.
+        The writer's are lost by connections that are there when the first is lost: who connects
+        anew to find out what became of a batch is heard. So this waits until there are as many as
+        COMMITs to lose. A pool ends connections that it does not need, and any of its later ones
+        may lose a COMMIT.
         """
         while self.losing == WRITER and len(self._of_losing()) < len(losses):
             await asyncio.sleep(_TURN_SECONDS)
-        self._armed = self._of_losing()
+        self._armed = None
         self._losses = [*losses]
 
     def _of_losing(self) -> set[_Session]:
@@ -174,7 +176,7 @@ class Proxy:
     def _loses(self, session: _Session) -> bool:
         if not self._losses or session.application != self.losing:
             return False
-        return self.losing == POOL or session in self._armed
+        return self.losing == POOL or self._armed is None or session in self._armed
 
     async def _to_client(self, session: _Session) -> None:
         while chunk := await session.server[0].read(_CHUNK):
@@ -193,6 +195,8 @@ class Proxy:
         await writer.drain()
 
     async def _lose(self, session: _Session, commit: bytes) -> None:
+        if self._armed is None:
+            self._armed = self._of_losing() - {session}
         loss = self._losses.pop(0)
         session.swallowing = True
         if self.shut_after_loss:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from random import Random
+from time import monotonic
 
 import pytest
 
@@ -15,8 +16,9 @@ from tests.faults.world import World
 
 pytestmark = pytest.mark.faults
 
-_LOST_SECONDS_MAX = 20
-_SHUT_SECONDS = 0.4
+_LOST_SECONDS_MAX = 60
+_TOLD_SECONDS_MAX = 30
+"""The network stays shut until somebody was told that the outcome is unknown, or so long."""
 
 
 _COMMITTED = {Loss.ANSWER: True, Loss.REQUEST: False, Loss.LATE: True}
@@ -105,12 +107,19 @@ def _close(kinds: Mapping[Loss, Rounds], entries: int, crowd: Crowd) -> None:
 async def _round(proxy: Proxy, crowd: Crowd, random: Random, losses: list[Loss]) -> None:
     async with crowd.acting():
         await asyncio.sleep(random.uniform(0.1, 0.4))
-        before = len(proxy.lost)
+        before, unknown = len(proxy.lost), _unknown(crowd)
         async with asyncio.timeout(_LOST_SECONDS_MAX):
             await proxy.lose(losses)
             while len(proxy.lost) < before + len(losses):
                 await asyncio.sleep(0.01)
         if proxy.refusing:
-            await asyncio.sleep(_SHUT_SECONDS)
+            until = monotonic() + _TOLD_SECONDS_MAX
+            while _unknown(crowd) == unknown and monotonic() < until:
+                await asyncio.sleep(0.01)
             proxy.refusing = False
         await asyncio.sleep(random.uniform(0.2, 0.4))
+
+
+def _unknown(crowd: Crowd) -> int:
+    """Count how often somebody was told that the outcome is unknown."""
+    return sum(one.unknown for one in crowd.history.asked)
