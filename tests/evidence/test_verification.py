@@ -65,7 +65,7 @@ _TAMPERINGS = [
     ("DELETE FROM fact; DELETE FROM transfer WHERE seq > 15", "checkpoint_head_is_in_its_book"),
     ("UPDATE transfer SET amount = amount + 1 WHERE kind = 'use_reversed'", "hash_chain"),
     ("DELETE FROM transfer WHERE kind = 'use_reversed'", "seq_without_gap"),
-    ("DELETE FROM transfer WHERE seq = (SELECT seq FROM book)", "book_is_at_its_last_entry"),
+    ("DELETE FROM transfer WHERE seq = (SELECT max(seq) FROM book)", "book_is_at_its_last_entry"),
     ("UPDATE account SET balance = balance + 1 WHERE type = 'custody'", "account_is_its_transfers"),
     (
         "UPDATE card SET released_amount = released_amount + 1 WHERE kind = 'count'",
@@ -178,7 +178,7 @@ _TAMPERINGS = [
     (
         (
             "UPDATE transfer SET credit_account_id = (SELECT account_id FROM account WHERE type ="
-            " 'suspense') WHERE kind = 'use_confirmed'"
+            " 'suspense' ORDER BY merchant_no LIMIT 1) WHERE kind = 'use_confirmed'"
         ),
         "use_pays_its_merchant",
     ),
@@ -248,7 +248,7 @@ _TAMPERINGS = [
     (
         (
             "UPDATE transfer SET credit_account_id = (SELECT account_id FROM account WHERE type ="
-            " 'suspense') WHERE kind = 'refund_decided'"
+            " 'suspense' ORDER BY merchant_no LIMIT 1) WHERE kind = 'refund_decided'"
         ),
         "refund_moves_to_its_place",
     ),
@@ -310,6 +310,35 @@ _TAMPERINGS = [
     ("UPDATE hold SET reason = '别的'", "hold_is_what_was_ordered"),
     ("UPDATE hold SET ended_at = ended_at + interval '1 s'", "hold_ended_as_it_says"),
     ("UPDATE checkpoint SET signature = sha256('') || sha256('')", "checkpoint_is_signed"),
+    (
+        "UPDATE book SET status = 'refunding' WHERE status = 'closed_with_shortfall'",
+        "book_has_its_closures_status",
+    ),
+    ("UPDATE book SET status = 'notice' WHERE status = 'open'", "closing_book_has_its_closure"),
+    ("UPDATE closure SET refunded_amount = refunded_amount + 1", "closure_counts_its_refunds"),
+    (
+        (
+            "UPDATE card SET status = 'active' FROM closure"
+            " WHERE closure.merchant_no = card.merchant_no"
+        ),
+        "closed_card_is_refunded_or_named",
+    ),
+    (
+        "UPDATE refund SET unpaid_amount = unpaid_amount + 1 WHERE unpaid_amount > 0",
+        "unpaid_claim_lies_on_its_account",
+    ),
+    (
+        (
+            "UPDATE closure_certificate"
+            """ SET document = replace(document, '"left_amount":', '"left_amount":1')"""
+        ),
+        "certificate_names_every_fen",
+    ),
+    (
+        "UPDATE closure_certificate SET signature = sha256('') || sha256('')",
+        "certificate_is_signed",
+    ),
+    ("DELETE FROM closure_certificate", "closed_merchant_has_a_certificate"),
 ]
 
 

@@ -35,6 +35,10 @@ from app.charges.commands import (
     UseLimits,
 )
 from app.charges.domain import Charge, Echo, Use
+from app.closures import executing, upkeep
+from app.closures import service as closures
+from app.closures.domain import ClosureKind
+from app.closures.preparing import Tools
 from app.db.engine import Database
 from app.db.signing import Ed25519Signer
 from app.disputes.commands import OpenDispute, StepDispute
@@ -42,6 +46,9 @@ from app.holds import service as holds
 from app.holds.domain import HoldTarget
 from app.holds.service import NewHold
 from app.ids import Prefix
+from app.ledger.books import locked_books
+from app.ledger.chart import AccountType
+from app.ledger.posting import Entry, Movement
 from app.money import Fen
 from app.payment_files.cutting import cut
 from app.payment_files.domain import FileKind
@@ -302,6 +309,39 @@ class World:
 
     async def cut(self, kind: FileKind) -> None:
         await load_official_years(self.db, provisional=True)
+        await cut(await self.parts(), kind, asked=None, request=None)
+
+    async def close(self) -> None:
+        """Close the merchant, whose custody a court has emptied."""
+        async with self.db.transaction() as tx, locked_books(tx, [self.no]) as books:
+            book = books[self.no]
+            gone = book.balance(AccountType.CUSTODY)
+            moved = Movement(book.own(AccountType.BANK_CLAIM), book.own(AccountType.CUSTODY), gone)
+            book.append(Entry("custody_enforced", self.shop.merchant.merchant_id, moved))
+        made = await closures.order_closure(
+            self.db,
+            self.shop.merchant.merchant_id,
+            ClosureKind.IMMEDIATE,
+            "停止营业",
+            by=_AUTHORITY,
+            request=a_key(),
+        )
+        closure_id = made.value.closure.closure_id
+        proposed = await executing.propose_execution(
+            self.db, closure_id, by=_AUTHORITY, request=a_key()
+        )
+        await approvals.approve(
+            self.db,
+            executing.EXECUTORS,
+            proposed.value.approval_id,
+            person_id=APPROVER,
+            request=None,
+        )
+        # Shares are made in the first round, and the end is found in the second.
+        for _ in range(2):
+            await upkeep.carry_on(Tools(self.writer, await self.parts()))
+
+    async def parts(self) -> Parts:
         signer = Ed25519Signer(Ed25519PrivateKey.generate())
         await signer.publish(self.db)
 
@@ -310,8 +350,7 @@ class World:
 
         calendar = CurrentCalendar(self.db, provisional=True)
         policies = CurrentPolicies(self.db, Policies())
-        parts = Parts(self.db, SEALER, signer, calendar, policies, serve)
-        await cut(parts, kind, asked=None, request=None)
+        return Parts(self.db, SEALER, signer, calendar, policies, serve)
 
     async def now(self) -> datetime:
         async with self.db.transaction() as tx:
@@ -395,3 +434,7 @@ async def live(world: World) -> None:
     await world.reverse(twice)  # its money is in the file: it waits
     await world.use(count, Use(sessions=1))
     await world.cut(FileKind.REFUND)
+
+    gone = replace(world, shop=await Builder(world.db).shop())
+    await gone.card(CardKind.STORED_VALUE)
+    await gone.close()
