@@ -5,7 +5,7 @@ from typing import Final
 
 from rich.table import Table
 
-from app.demo.figures import titled, yuan
+from app.demo.figures import titled, words, yuan
 from app.demo.files import Cuts
 from app.demo.money_shapes import Balance, TrialBalance
 from app.demo.shapes import Card, StatementRow
@@ -43,11 +43,20 @@ def _refusals(world: World) -> Table:
 
 
 def _cards(world: World) -> Table:
-    table = Table("holder", "shop", "card", **titled("Cards, yuan"))
-    for column in ("paid", "earned", "refunded", "rest to shop", "in custody", "statement"):
+    table = Table(
+        "holder",
+        "shop",
+        "card",
+        **titled(
+            "Cards, yuan: what was paid is earned, refunded, the shop's rest, or left in custody"
+        ),
+    )
+    for column in ("paid", "earned", "refunded", "rest", "left"):
         table.add_column(column, justify="right")
     for held in world.cards:
-        table.add_row(held.holder.name, held.shop.name, held.product, *_figures_of(world, held))
+        table.add_row(
+            held.holder.name, held.shop.name, words(held.product), *_figures_of(world, held)
+        )
     return table
 
 
@@ -62,13 +71,13 @@ def _figures_of(world: World, held: HeldCard) -> tuple[str, ...]:
         figures.same(f"{what}: face held", card.face_held_amount, 0)
     if expected.sessions:
         figures.same(f"{what}: sessions_used", card.sessions_used, expected.sessions_used)
+    figures.yuan(f"{what}: statement, custody_amount", last.custody_amount, expected.left)
     return (
         figures.yuan(f"{what}: paid_amount", card.paid_amount, expected.paid),
         figures.yuan(f"{what}: released_amount", card.released_amount, expected.released),
         figures.yuan(f"{what}: refunded_amount", card.refunded_amount, expected.refunded),
         figures.yuan(f"{what}: adjusted_amount", card.adjusted_amount, expected.adjusted),
         figures.yuan(f"{what}: custody_amount", card.custody_amount, expected.left),
-        figures.yuan(f"{what}: statement, custody_amount", last.custody_amount, expected.left),
     )
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from app.demo import files
 from app.demo.client import Body, Call, DemoFailed
-from app.demo.figures import titled, yuan
+from app.demo.figures import titled, words, yuan
 from app.demo.files import Cuts
 from app.demo.money_shapes import Balance, KeySet
 from app.demo.paying import Paying
@@ -123,10 +123,12 @@ def _refunded(world: World, closure: Closure, cards: list[HeldCard]) -> list[Dec
 
 
 def _cards(decided: list[Decided]) -> Table:
-    table = Table("holder", "card", "found by", **titled("Refunded by the closure"))
-    table.add_column("refund, yuan", justify="right")
+    table = Table("holder", "card", "found by", **titled("Refunded by the closure, yuan"))
+    table.add_column("refund", justify="right")
     for one in decided:
-        table.add_row(one.held.holder.name, one.held.product, one.figure.found, yuan(one.amount))
+        table.add_row(
+            one.held.holder.name, words(one.held.product), one.figure.found, yuan(one.amount)
+        )
     return table
 
 
@@ -191,14 +193,16 @@ def _prove(world: World, issued: Certificate) -> None:
 
 
 def _certificates(world: World, *ends: CertifiedEnd) -> Table:
-    what = titled("Certificates: signed, and again when something changed")
+    what = titled("Certificates, yuan: signed, and again when something changed")
     table = Table("certificate", "status", "cards", **what)
-    for column in ("paid back on cards, yuan", "in custody"):
+    for column in ("paid back", "in custody"):
         table.add_column(column, justify="right")
     table.add_column("left, each with its name")
     for end in ends:
         paid = world.figures.yuan("refunds paid", end.refunded.paid_amount, end.refunded.amount)
-        left = ", ".join(f"{yuan(one.amount)} {one.account} ({one.why})" for one in end.left)
+        left = ", ".join(
+            f"{yuan(one.amount)} {words(one.account)} ({words(one.why)})" for one in end.left
+        )
         number, cards = str(end.number), str(end.refunded.card_count)
         table.add_row(
             number, end.closure.status, cards, paid, yuan(end.custody_amount), left or "nothing"

@@ -50,6 +50,11 @@ def titled(title: str) -> Title:
     return {"title": title, "title_justify": "left"}
 
 
+def words(code: str) -> str:
+    """Say a value of the contract in words, which a narrow column can break."""
+    return code.replace("_", " ")
+
+
 def yuan(amount: int) -> str:
     """Say an amount in fen as yuan."""
     whole, fen = divmod(abs(amount), _FEN_PER_YUAN)

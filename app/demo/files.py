@@ -200,7 +200,9 @@ def report(
 
 def files_table() -> Table:
     """Begin the table of what was in the files, and what became of it."""
-    table = Table("file", "date", "from the custody of", "to", **titled("Orders in bank files"))
-    table.add_column("amount, yuan", justify="right")
+    table = Table(
+        "file", "date", "from the custody of", "to", **titled("Orders in bank files, yuan")
+    )
+    table.add_column("amount", justify="right")
     table.add_column("the bank says")
     return table

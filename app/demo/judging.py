@@ -5,7 +5,7 @@ from typing import Final
 from rich.table import Table
 
 from app.demo.client import Body, Call
-from app.demo.figures import titled, yuan
+from app.demo.figures import titled, words, yuan
 from app.demo.files import Cuts
 from app.demo.money_shapes import Balance
 from app.demo.refund_shapes import Case, Refund
@@ -20,9 +20,9 @@ _TREATMENT: Final = 60_00
 def judge(world: World, cuts: Cuts) -> None:
     """Let two persons decide a claim, and a shop admit that it took too much."""
     world.scene("6  Cases: what people must judge")
-    columns = ("case", "consumer", "shop", "reason", "the shop says", "decided by", "decision")
-    table = Table(*columns, **titled("Cases"))
-    table.add_column("back, yuan", justify="right")
+    columns = ("case", "holder", "shop", "reason", "the shop says", "decided")
+    table = Table(*columns, **titled("Cases, yuan"))
+    table.add_column("back", justify="right")
     paid = _claim(world, cuts, table)
     uses = Uses(world)
     _dispute(world, uses, table)
@@ -110,6 +110,7 @@ def _note(world: World, table: Table, held: HeldCard, case_id: str, amount: int)
     assert case.decision is not None
     decision = world.figures.same("the decision", case.decision.decision, "upheld")
     says = "agrees" if case.answer.agree else f"no: {case.answer.text}"
-    by = case.decision.by.replace("_", " ")
     names = (held.holder.name, held.shop.name)
-    table.add_row(case.kind, *names, case.reason, says, by, decision, yuan(amount))
+    about = (words(case.kind), *names, words(case.reason))
+    decided = f"{decision} by {words(case.decision.by)}"
+    table.add_row(*about, says, decided, yuan(amount))

@@ -6,7 +6,7 @@ from typing import Final
 from rich.table import Table
 
 from app.demo.client import Body, Call
-from app.demo.figures import titled
+from app.demo.figures import titled, words
 from app.demo.refund_shapes import Hold, Transfer
 from app.demo.refunding import sold
 from app.demo.shapes import Card
@@ -19,8 +19,8 @@ _DOCUMENT: Final = "(2026)浙0106执1234号"
 
 def _table() -> Table:
     columns = ("holder", "shop", "card", "what happens", "status", "on hold")
-    table = Table(*columns, **titled("Cards: what happens to them moves no money"))
-    table.add_column("left in custody, yuan", justify="right")
+    table = Table(*columns, **titled("Cards, yuan: what happens to them moves no money"))
+    table.add_column("in custody", justify="right")
     return table
 
 
@@ -38,7 +38,10 @@ class Life:
         figures.same(f"{what}: status", card.status, status)
         figures.same(f"{what}: on_hold", card.on_hold, on_hold)
         left = figures.yuan(f"{what}: custody_amount", card.custody_amount, held.expected.left)
-        said, hold = (held.holder.name, held.shop.name, held.product), "yes" if on_hold else ""
+        said, hold = (
+            (held.holder.name, held.shop.name, words(held.product)),
+            "yes" if on_hold else "",
+        )
         self.table.add_row(*said, happens, status, hold, left)
 
     def step(self, held: HeldCard, step: str, happens: str, status: str) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from app.demo import files
 from app.demo.client import Call
-from app.demo.figures import titled, yuan
+from app.demo.figures import titled, words, yuan
 from app.demo.files import Cuts
 from app.demo.paying import Paying
 from app.demo.refund_shapes import Refund
@@ -67,7 +67,8 @@ def refund(world: World, cuts: Cuts) -> None:
         figures = (yuan(one.amount), yuan(one.rest))
         names = (one.held.holder.name, one.held.shop.name)
         found = one.figure.found
-        table.add_row(*names, refunded.reason, refunded.refund_class, found, *figures)
+        why = (words(refunded.reason), words(refunded.refund_class))
+        table.add_row(*names, *why, found, *figures)
     world.show(table)
     world.show(pay_back(world, cuts, decided))
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from app.demo.client import new_key
 from app.demo.expected import ExpectedCard
+from app.demo.figures import titled, words
 from app.demo.shapes import Card, Purchase, Receipt
 from app.demo.world import HeldCard, Person, Shop, World, day_of
 
@@ -27,8 +28,8 @@ def sell(world: World) -> None:
         (world.li, world.gym, world.gym.products.count, COUNT, pos),
         (world.zhang, world.dance, world.dance.products.period, PERIOD, pos),
     ]
-    table = Table("consumer", "shop", "how", "card")
-    table.add_column("paid, yuan", justify="right")
+    table = Table("consumer", "shop", "how", "card", **titled("Sales, yuan"))
+    table.add_column("paid", justify="right")
     table.add_column("worth", justify="right")
     for person, shop, product_id, terms, how in ways:
         start = buy if how == scanned else claim
@@ -37,7 +38,7 @@ def sell(world: World) -> None:
         card = funded(world, person, shop, receipt, terms)
         paid = world.figures.yuan("the card's paid_amount", card.paid_amount, terms.paid)
         worth = _worth(world, card, terms)
-        table.add_row(person.name, shop.name, how, card.kind, paid, worth)
+        table.add_row(person.name, shop.name, how, words(card.kind), paid, worth)
     _refuse(world)
     world.show(table)
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from app.demo.client import Body, Call, DemoFailed, new_key
-from app.demo.figures import yuan
+from app.demo.figures import titled, words, yuan
 from app.demo.selling import STORED_VALUE, buy, hold, pay, receipt_body
 from app.demo.shapes import Card, Purchase, Receipt
 from app.demo.world import World
@@ -29,8 +29,8 @@ def suspend(world: World) -> Receipt:
     mine = {receipt.id for receipt in waiting} & {underpaid.id, unknown.id}
     world.figures.same("receipts that wait for a person", len(mine), 2)
     _report_again(world, purchase)
-    table = Table("payer", "shop", "reason")
-    table.add_column("received, yuan", justify="right")
+    table = Table("payer", "shop", "reason", **titled("Receipts, yuan"))
+    table.add_column("received", justify="right")
     table.add_column("decided by two persons")
     matched = _decide(world, unknown, "match", {"purchase_id": purchase.id})
     _fund(world, matched)
@@ -38,7 +38,7 @@ def suspend(world: World) -> Receipt:
     hair.book.give_back(returned.amount)
     for receipt, amount in ((matched, STORED_VALUE.paid), (returned, STORED_VALUE.paid - 1_00)):
         received = world.figures.yuan("the receipt's amount", receipt.amount, amount)
-        reason = str(receipt.suspense_reason)
+        reason = words(str(receipt.suspense_reason))
         table.add_row(li.name, hair.name, reason, received, receipt.status)
     _refuse_again(world, returned)
     world.show(table)

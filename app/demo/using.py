@@ -20,9 +20,9 @@ _ABOVE_CODE_LIMIT: Final = 250_00
 
 
 def _table() -> Table:
-    table = Table("consumer", "shop", "use", "how", "status", **titled("Uses, yuan"))
+    table = Table("holder", "shop", "use", "how", "status", **titled("Uses, yuan"))
     table.add_column("released", justify="right")
-    table.add_column("left on cards", justify="right")
+    table.add_column("left", justify="right")
     return table
 
 
@@ -42,10 +42,9 @@ class Uses:
         drawn = sum(draw.release_amount or 0 for draw in charge.draws)
         figures.yuan(f"{what}: release_amount of its draws", drawn, moved)
         method = charge.confirmation.method if charge.confirmation else None
-        proof = figures.same(
-            f"{what}: confirmation", method, "consumer_code" if how.startswith("code") else "app"
-        ).removeprefix("consumer_")
-        self.note(person, charge, how, f"confirmed, {proof}", released)
+        proof = "consumer_code" if how.startswith("code") else "app"
+        figures.same(f"{what}: confirmation", method, proof)
+        self.note(person, charge, how, "confirmed", released)
         figures.same(f"{what}: status", charge.status, "confirmed")
 
     def ended(self, person: Person, charge: Charge, how: str, status: str) -> None:
@@ -276,4 +275,4 @@ def _left(world: World, person: Person, charge: Charge) -> str:
         sessions = sum(card.expected.sessions - card.expected.sessions_used for card in cards)
         return f"{figures.same(what, balance.sessions_left, sessions)} sessions"
     last = cards[0].first_day + timedelta(days=cards[0].expected.days - 1)
-    return f"until {figures.same(what, balance.valid_until, last)}"
+    return f"to {figures.same(what, balance.valid_until, last)}"

@@ -147,7 +147,10 @@ class World:
         self.console.rule(f"[bold]{title}")
 
     def show(self, table: Table) -> None:
-        """Print a table."""
+        """Print a table: on a narrow terminal words are broken, and amounts stay whole."""
+        for column in table.columns:
+            column.overflow = "fold"
+            column.no_wrap = column.justify == "right"
         self.console.print(table)
 
     def refused(self, attempt: str, caller: Caller, call: Call, code: str) -> None:
