@@ -79,6 +79,18 @@ _NEXT: Final[Mapping[tuple[ClosureStatus, ClosureEvent], ClosureStatus]] = Mappi
     }
 )
 
+EVENTS: Final[Mapping[ClosureStatus, str]] = MappingProxyType(
+    {
+        ClosureStatus.NOTICE: "closure.announced",
+        ClosureStatus.CLOSING: "closure.begun",
+        ClosureStatus.REFUNDING: "closure.executed",
+        ClosureStatus.CLOSED: "closure.finished",
+        ClosureStatus.CLOSED_WITH_SHORTFALL: "closure.finished",
+        ClosureStatus.CANCELLED: "closure.cancelled",
+    }
+)
+"""What those who follow are told when a closure comes to a status."""
+
 FINISHED: Final = frozenset({ClosureStatus.CLOSED, ClosureStatus.CLOSED_WITH_SHORTFALL})
 
 

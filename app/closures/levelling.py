@@ -93,6 +93,8 @@ async def share(tx: Transaction, book: LockedBook, closure: Closure) -> Closure:
     changed = closure._replace(shortfall_amount=standing.shortfall_amount, adjusting=True)
     await queries.update_closure(tx, changed)
     book.append(Entry("closure_shared_out", closure.closure_id, None, changed.content_hash()))
+    if changed.shortfall_amount > closure.shortfall_amount:
+        await shares.raise_shortfall(tx, changed)
     log.info(
         "closure.shared_out",
         merchant_no=closure.merchant_no,

@@ -9,6 +9,7 @@ import structlog
 from app.access.principals import OperatorPrincipal
 from app.closures import certificate_queries, queries
 from app.closures.domain import (
+    EVENTS,
     NOTICE,
     Closure,
     ClosureEvent,
@@ -20,13 +21,15 @@ from app.closures.domain import (
     next_status,
 )
 from app.closures.errors import ClosureState, ClosureUnderWay
+from app.db.rows import json_text
 from app.errors import Forbidden, NotFound
-from app.ids import merchant_no_of, new_id
+from app.ids import merchant_no_of, new_id, new_platform_id
 from app.ledger.books import LockedBook, locked_books
 from app.ledger.posting import Entry
 from app.money import Fen
 from app.writer import requests
 from app.writer.answers import Answered, as_facts, from_facts
+from app.writer.writing import OutboxRow
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -113,6 +116,9 @@ async def take_effect(tx: Transaction, book: LockedBook, closure: Closure) -> No
     cancelled = status == ClosureStatus.CANCELLED
     await queries.set_book_status(tx, no, "open" if cancelled else status)
     book.append(Entry(f"closure_{status}", closure.closure_id, None, closure.content_hash()))
+    event = EVENTS[ClosureStatus(status)]
+    happened = json_text([[no, event, str(closure.closure_id)]])
+    await tx.insert("outbox", OutboxRow, [OutboxRow(new_platform_id(), happened, book.at)])
 
 
 async def end_notice(tx: Transaction, book: LockedBook, closure: Closure) -> Closure:

@@ -1,5 +1,6 @@
 """Rows of claims and of what each gets where custody does not cover all."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -9,6 +10,7 @@ from app.closures.domain import REFUNDABLE, Closure
 from app.closures.sharing import Claim
 from app.db.engine import Transaction
 from app.db.rows import columns_of
+from app.ids import new_id
 from app.money import Fen
 from app.refunds.rows import CardRefund
 
@@ -209,4 +211,18 @@ async def resize_refund(
         id=refund_id,
         amount=amount,
         unpaid=unpaid,
+    )
+
+
+async def raise_shortfall(tx: Transaction, closure: Closure) -> None:
+    """Tell people that a closing merchant's custody does not cover what is owed."""
+    await tx.execute(
+        """
+        INSERT INTO alert (alert_id, merchant_no, kind, subject_id, detail, created_at)
+        VALUES (:id, :no, 'closure_shortfall', :closure_id, CAST(:detail AS jsonb), anxin_now())
+        """,
+        id=new_id(closure.merchant_no),
+        no=closure.merchant_no,
+        closure_id=closure.closure_id,
+        detail=json.dumps({"shortfall_amount": closure.shortfall_amount}),
     )

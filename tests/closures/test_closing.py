@@ -1,11 +1,14 @@
 """A merchant closes: what ends at once, who is refunded, and what a crash cannot change."""
 
 import asyncio
+import json
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import pytest
 
+from app.access import approvals
 from app.card_products.domain import CardKind
 from app.cards.errors import MerchantFrozen
 from app.charges.domain import Use
@@ -20,11 +23,18 @@ from app.refunds.domain import RefundReason
 from app.refunds.errors import ClosureInProgress
 from app.writer.answers import Answered
 from app.writer.requests import RequestKey
-from tests.builder import Shop, a_consumer, a_key
+from tests.builder import APPROVER, Shop, a_consumer, a_key
 from tests.card_life.conftest import Life
 from tests.closures.conftest import OPERATOR, REGULATOR, Closer
 from tests.payment_files.conftest import said
 from tests.refunds.conftest import Refunder
+
+
+class Told(NamedTuple):
+    """What a batch told."""
+
+    events: str
+
 
 VALUE = Use(amount=Fen(60_00))
 
@@ -345,3 +355,59 @@ async def test_what_its_bank_has_got_is_paid_while_a_merchant_closes(closer: Clo
 
     assert (await closer.view(closure)).status == "closed"
     assert await world.balances(shop) == {}
+
+
+async def test_what_changes_after_the_proposal_is_counted_when_it_is_executed(
+    closer: Closer,
+) -> None:
+    given, shop = closer.given, await closer.given.shop()
+    consumer = a_consumer()
+    card = await given.card(shop, consumer, CardKind.COUNT)
+    charge = await given.used(shop, consumer, card, Use(sessions=3))
+    closure = await closer.ordered(shop)
+    proposal = await closer.proposed(closure)
+    assert proposal.request["refund_amount"] == 900_00
+
+    await given.reversed(charge)
+    await closer.approved(proposal)
+    await closer.worked()
+
+    done = (await closer.view(closure)).closure
+    assert (done.refund_amount, done.refunded_amount) == (1_200_00, 1_200_00)
+
+
+async def test_a_rejected_proposal_leaves_the_merchant_closing_and_can_be_made_again(
+    closer: Closer,
+) -> None:
+    given, shop = closer.given, await closer.given.shop()
+    closure = await closer.ordered(shop)
+    first = await closer.proposed(closure)
+
+    await approvals.reject(given.db, first.approval_id, person_id=APPROVER, request=None)
+
+    assert (await closer.view(closure)).status == "closing"
+    second = await closer.proposed(closure)
+    assert second.approval_id != first.approval_id
+    await closer.approved(second)
+    assert (await closer.view(closure)).status == "refunding"
+
+
+async def test_every_step_of_a_closure_is_told_to_those_who_follow(closer: Closer) -> None:
+    shop = await closer.given.shop()
+    card = await closer.given.card(shop, a_consumer())
+    view = await closer.closed(shop)
+
+    async with closer.given.db.snapshot() as tx:
+        told = [
+            (name, subject)
+            for row in await tx.fetch(Told, "SELECT CAST(events AS text) AS events FROM outbox")
+            for _, name, subject in json.loads(row.events)
+            if name.startswith(("closure.", "refund."))
+        ]
+
+    closure_id = str(view.closure.closure_id)
+    assert {name for name, subject in told if subject == closure_id} == {
+        "closure.begun", "closure.executed", "closure.finished",
+    }  # fmt: skip
+    assert "refund.decided" in {name for name, _ in told}
+    assert (await closer.given.read(card)).status == "refunded"

@@ -57,6 +57,7 @@ async def test_claims_are_paid_pro_rata_and_the_rest_stays_by_name(closer: Close
     assert [card.custody_amount for card in after] == [50_00, 100_00, 150_00]
     assert {card.status for card in after} == {"refunded"}
     assert (view.closure.shortfall_amount, view.closure.refunded_amount) == (300_00, 300_01)
+    assert "closure_shortfall" in {alert.kind for alert in await closer.world.alerts()}
     balances = await closer.world.balances(shop)
     assert balances == {"bank_claim": 300_00}
 
