@@ -1,7 +1,10 @@
 """A merchant closes while its worker, or Postgres, is killed: every card is refunded once."""
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from uuid import UUID, uuid4
@@ -29,6 +32,7 @@ _AIMED_MAX = 3_000
 _SECONDS_MAX = 120
 _KILLS_MAX = 3
 
+_HALT = "SELECT FROM book WHERE merchant_no = $1 FOR UPDATE"
 _OPEN = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'anxin'
@@ -75,8 +79,10 @@ async def test_a_database_that_dies_in_a_closure_skips_and_repeats_no_card(
     await start("worker")
     for random in rounds:
         closing = await _closing(world)
-        done = await _until(world, closing, random.randint(1, _AIMED_MAX))
-        await world.postgres.stop(random.choice((signal.SIGKILL, signal.SIGQUIT, signal.SIGINT)))
+        way = random.choice((signal.SIGKILL, signal.SIGQUIT, signal.SIGINT))
+        async with _halted(world, closing, random.randint(1, _AIMED_MAX)) as done:
+            await asyncio.sleep(random.uniform(0, 0.1))
+            await world.postgres.stop(way)
         await asyncio.sleep(random.uniform(0, 0.5))
         await asyncio.to_thread(world.postgres.start)
         rounds.land(landed=0 < done < _CARDS)
@@ -125,16 +131,43 @@ async def _killed(world: World, closing: Closing, worker: Process, random: Rando
         if before == _CARDS:
             # The worker before was faster than we looked.
             return False
-        await _until(world, closing, random.randint(before, max(before, _AIMED_MAX)))
-        await asyncio.sleep(random.uniform(0, 0.1))
-        worker.pause()
-        half_done = await connection.fetchval(_OPEN) > 0
-        done = await _count(connection, closing)
-        worker.kill()
+        aim = random.randint(before, max(before, _AIMED_MAX))
+        async with _halted(world, closing, aim) as done:
+            await asyncio.sleep(random.uniform(0, 0.1))
+            worker.pause()
+            half_done = await connection.fetchval(_OPEN) > 0
+            worker.kill()
         # The lease of a dead worker runs out by itself, after longer than a test should wait.
         await connection.execute("UPDATE job SET leased_until = clock_timestamp()")
     await worker.started()
     return 0 < done < _CARDS or (half_done and done < _CARDS)
+
+
+@asynccontextmanager
+async def _halted(world: World, closing: Closing, cards: int) -> AsyncGenerator[int, None]:
+    """Keep the book when so many cards are refunded; give how many there are.
+
+    A step that is under way has then begun, and waits. Two connections keep the book by turns, and
+    the next queues before the last lets go: so a step gets between, and no more, however late
+    this program looks.
+    """
+    async with world.witness() as first, world.witness() as second:
+        one, other = first, second
+        async with asyncio.timeout(_SECONDS_MAX):
+            halt = one.transaction()
+            await halt.start()
+            await one.execute(_HALT, closing.merchant_no)
+            while (done := await _count(one, closing)) < cards:
+                following = other.transaction()
+                await following.start()
+                queued = asyncio.create_task(other.execute(_HALT, closing.merchant_no))
+                await asyncio.sleep(0.005)
+                await halt.rollback()
+                await queued
+                one, other, halt = other, one, following
+        yield done
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await halt.rollback()  # where the server is still there
 
 
 async def _until(world: World, closing: Closing, cards: int) -> int:
