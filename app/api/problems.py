@@ -232,5 +232,7 @@ def field_errors(errors: Iterable[Mapping[str, object]]) -> list[FieldError]:
     for error in islice(errors, _ERRORS_MAX):
         location = cast("tuple[int | str, ...]", error["loc"])
         steps = tuple(step if isinstance(step, int) else step[:100] for step in location)
-        found.append(FieldError(pointer_of(steps), str(error["msg"])[:300]))
+        # What our own validators say is told as they say it.
+        message = str(error["msg"]).removeprefix("Value error, ")
+        found.append(FieldError(pointer_of(steps), message[:300]))
     return found
