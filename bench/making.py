@@ -10,7 +10,7 @@ from app.access.domain import secret_hash
 from app.access.principals import consumer_of
 from app.cards.domain import Card, CardKind, Draw
 from app.cards.statement import CardEntryKind, Line, enter
-from app.charges.domain import Charge, ChargeStatus, ConfirmationMethod, write_draws
+from app.charges.domain import Balance, Charge, ChargeStatus, ConfirmationMethod, write_draws
 from app.db.rows import json_text
 from app.ids import new_id, new_platform_id
 from app.ledger.chain import genesis
@@ -192,13 +192,14 @@ def _use(rows: Rows, card: Card, store_id: UUID, *, seq: int, at: datetime) -> t
         confirmation_id=new_id(no),
         method=ConfirmationMethod.CONSUMER_CODE,
         draws=[draw],
+        balance=Balance(after.face_available_amount, None, None),
         at=at,
     )
     evidence = charge.confirmation_hash
     assert evidence is not None, "a confirmed charge has one"
     told = Line(CardEntryKind.USED, charge.charge_id, store_id, evidence, draw, release)
     after, line = enter(after, told, seq=seq, at=at)
-    rows.add(charge._replace(balance_face_amount=after.face_available_amount), line)
+    rows.add(charge, line)
     movement = Movement(card.card_id, account_id(no, AccountType.MERCHANT_PAYABLE), release)
     return after, Entry("use_confirmed", charge.charge_id, movement, line.content_hash())
 
