@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from app.bulk import BulkWork
 from app.cases import queries
 from app.cases.domain import (
     Answer,
@@ -142,12 +143,13 @@ async def decide_silent(desk: Desk) -> int:
     async with desk.db.snapshot() as tx:
         today = business_date(await tx.now())
     upheld, last = 0, None
+    work = BulkWork(desk.db, "uphold_silent_case")
     while True:
         async with desk.db.snapshot() as tx:
             cases = await queries.list_silent(tx, today, after=last, count=_ROUND_MAX)
         for case in cases:
-            upheld += await _went_on(desk, case, Silence())
             last = case.case_id
+            upheld += await _went_on(desk, case, Silence(), work)
         if len(cases) < _ROUND_MAX:
             return upheld
 
@@ -160,6 +162,7 @@ async def schedule(desk: Desk, due_on: Callable[[int, date], Awaitable[date | No
     async with desk.db.snapshot() as tx:
         today = business_date(await tx.now())
     scheduled, last = 0, None
+    work = BulkWork(desk.db, "schedule_case")
     while True:
         async with desk.db.snapshot() as tx:
             cases = await queries.list_unscheduled(tx, after=last, count=_ROUND_MAX)
@@ -167,7 +170,7 @@ async def schedule(desk: Desk, due_on: Callable[[int, date], Awaitable[date | No
             last = case.case_id
             due = await due_on(case.merchant_no, today)
             if due is not None:
-                scheduled += await _went_on(desk, case, Scheduling(due))
+                scheduled += await _went_on(desk, case, Scheduling(due), work)
         if len(cases) < _ROUND_MAX:
             return scheduled
 
@@ -178,10 +181,16 @@ def said(sealer: Sealer, case: CaseFile, text: str) -> Words:
     return words(sealer.seal(text), text, case.salt)
 
 
-async def _went_on(desk: Desk, case: CaseFile, step: Step) -> bool:
-    try:
-        await take_step(desk, case, step, None)
-    except DomainError as refused:
-        log.info("case.put_off", case_id=str(case.case_id), code=refused.code)
-        return False
-    return True
+async def _went_on(desk: Desk, case: CaseFile, step: Step, work: BulkWork) -> bool:
+    """Take a step of a case; what stands in its way, or breaks, leaves it for a later round."""
+    put_off = False
+
+    async def take() -> None:
+        nonlocal put_off
+        try:
+            await take_step(desk, case, step, None)
+        except DomainError as refused:
+            log.info("case.put_off", case_id=str(case.case_id), code=refused.code)
+            put_off = True
+
+    return await work.step(case.merchant_no, take) and not put_off

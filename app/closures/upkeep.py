@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from app.bulk import BulkWork
 from app.closures import queries, service
 from app.closures.domain import ClosureStatus
 from app.closures.finishing import finish
@@ -33,12 +35,17 @@ async def carry_on(tools: Tools, *, every: bool = False) -> None:
     """
     async with tools.db.snapshot() as tx:
         closures = await queries.closures_to_carry_on(tx, every=every)
+    work = BulkWork(tools.db, "carry_closure_on")
     for closure in closures:
-        try:
-            await _carry_on(tools, closure)
-        except DomainError as refused:
-            # The others go on; this one is tried again in the next round.
-            log.warning("closure.put_off", merchant_no=closure.merchant_no, code=refused.code)
+        await work.step(closure.merchant_no, partial(_carry_on_or_put_off, tools, closure))
+
+
+async def _carry_on_or_put_off(tools: Tools, closure: Closure) -> None:
+    try:
+        await _carry_on(tools, closure)
+    except DomainError as refused:
+        # The others go on; this one is tried again in the next round.
+        log.warning("closure.put_off", merchant_no=closure.merchant_no, code=refused.code)
 
 
 async def _carry_on(tools: Tools, closure: Closure) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -11,10 +12,17 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from app import ids
+from app.access import approvals
+from app.access.principals import OperatorPrincipal
 from app.bulk import STEP_FAILED, BulkWork
 from app.charges import upkeep
 from app.charges.commands import ServeReversals, UseLimits
 from app.charges.domain import Use
+from app.closures import executing
+from app.closures import service as closing
+from app.closures import upkeep as closures
+from app.closures.domain import ClosureKind
+from app.closures.preparing import Tools
 from app.db.engine import Database
 from app.errors import DatabaseUnavailable
 from app.ledger.chart import AccountType
@@ -24,7 +32,7 @@ from app.payment_files import due
 from app.payment_files.domain import FileKind, PaymentFile, Reason
 from app.purchases import suspense
 from tests.breaking import broken_at
-from tests.builder import Shop, Trader, a_consumer, writing
+from tests.builder import APPROVER, PROPOSER, Shop, Trader, a_consumer, a_key, writing
 from tests.cluster import DatabaseUrls
 from tests.payment_files.conftest import World, said, world
 
@@ -248,3 +256,43 @@ async def _pending(db: Database, shop: Shop) -> object:
             " WHERE merchant_no = :no AND status = 'pending_confirmation'",
             no=shop.merchant_no,
         )
+
+
+async def test_closures_of_the_others_go_on(scene: Scene) -> None:
+    given, shops = scene.given, (scene.broken, scene.sound)
+    for shop in shops:
+        await given.card(shop, a_consumer())
+        await _closing(scene, shop)
+    tools = Tools(given.writer, scene.world.parts)
+
+    async with broken_at(scene.urls.owner_url, "refund", scene.broken.merchant_no):
+        await closures.carry_on(tools, every=True)
+        refunded = [await given.balance(shop, AccountType.REFUND_PAYABLE) for shop in shops]
+
+    assert refunded == [0, 500_00]
+    assert await scene.told() == [(scene.broken.merchant_no, STEP_FAILED)]
+    await closures.carry_on(tools, every=True)
+    assert await given.balance(scene.broken, AccountType.REFUND_PAYABLE) == 500_00
+
+
+async def _closing(scene: Scene, shop: Shop) -> None:
+    """Let two persons execute the closure of a merchant."""
+    by = OperatorPrincipal(uuid4(), PROPOSER)
+    made = await closing.order_closure(
+        scene.given.db,
+        shop.merchant.merchant_id,
+        ClosureKind.IMMEDIATE,
+        "停止营业",
+        by=by,
+        request=a_key(),
+    )
+    proposed = await executing.propose_execution(
+        scene.given.db, made.value.closure.closure_id, by=by, request=a_key()
+    )
+    await approvals.approve(
+        scene.given.db,
+        executing.EXECUTORS,
+        proposed.value.approval_id,
+        person_id=APPROVER,
+        request=None,
+    )
