@@ -11,6 +11,7 @@ from app.closures import left as remains
 from app.closures import queries, service
 from app.closures.certificate import End, document_of, issue, says_the_same
 from app.closures.domain import FINISHED, ClosureEvent, ClosureStatus, next_status
+from app.closures.levelling import is_outdated
 from app.closures.preparing import offset
 from app.db.engine import BULK_PATIENCE_SECONDS
 from app.ledger.books import locked_books
@@ -59,7 +60,8 @@ async def _ended(
         return None
     await _end_reversals(tx, book)
     offset(book, closure)
-    if queries.standing_in(book).shortfall_amount != closure.shortfall_amount:
+    lacking = queries.standing_in(book).shortfall_amount
+    if lacking != closure.shortfall_amount or await is_outdated(tx, closure):
         # It is shared out anew first.
         return None
     left = await remains.what_is_left(tx, closure.merchant_no)

@@ -1,7 +1,8 @@
 """Where custody does not cover all claims: share it out, and bring what was decided to it.
 
 The shares are kept as rows, so that every step pays by the same sum. They are made anew when
-what lacks changes: more of it left without instruction, or the bank made good what lacked.
+what lacks changes: more of it left without instruction, or the bank made good what lacked. So
+they are when a card comes to be owed something else: by an upheld dispute, or an upheld claim.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ async def level(db: Database, closure: Closure) -> Closure:
         if current.status not in {ClosureStatus.REFUNDING, *FINISHED}:
             return current
         standing = queries.standing_in(books[no])
-        if standing.shortfall_amount != current.shortfall_amount:
+        if standing.shortfall_amount != current.shortfall_amount or await is_outdated(tx, current):
             current = await share(tx, books[no], current)
         elif not current.adjusting:
             return current
@@ -70,6 +71,13 @@ async def level(db: Database, closure: Closure) -> Closure:
         current = current._replace(adjusting=False)
         await queries.update_closure(tx, current)
     return current
+
+
+async def is_outdated(tx: Transaction, closure: Closure) -> bool:
+    """Say whether what was shared out is not what cards are owed any more."""
+    if not closure.shortfall_amount:
+        return False
+    return await shares.claims_have_changed(tx, closure.merchant_no)
 
 
 async def share(tx: Transaction, book: LockedBook, closure: Closure) -> Closure:

@@ -92,6 +92,24 @@ async def standing_closure(tx: Transaction, merchant_no: int) -> Closure | None:
     )
 
 
+async def closures_of(
+    tx: Transaction, merchant_no: int, *, before: UUID | None, count: int
+) -> Sequence[Closure]:
+    """Give a page of a merchant's closures, newest first, those that were cancelled too."""
+    return await tx.fetch(
+        Closure,
+        f"""
+        SELECT {_COLUMNS} FROM closure
+        WHERE merchant_no = :no
+            AND (CAST(:before AS uuid) IS NULL OR closure_id < CAST(:before AS uuid))
+        ORDER BY closure_id DESC LIMIT :count
+        """,  # noqa: S608  # our own column names
+        no=merchant_no,
+        before=before,
+        count=count,
+    )
+
+
 async def closures_to_carry_on(tx: Transaction, *, every: bool) -> Sequence[Closure]:
     """Give the closures on which something may be to do, oldest first.
 
@@ -107,7 +125,8 @@ async def closures_to_carry_on(tx: Transaction, *, every: bool) -> Sequence[Clos
             WHEN 'notice' THEN notice_ends_at <= anxin_now()
             WHEN 'closing' THEN :every OR book.seq > seen_seq
             WHEN 'refunding' THEN :every OR book.seq > seen_seq
-            ELSE book.seq > seen_seq
+            -- A reversal that waits is no entry yet; nobody but the closure can end it now.
+            ELSE book.seq > seen_seq OR book.waiting_reversal_amount > 0
         END
         ORDER BY closure.created_at, closure_id
         """,  # noqa: S608  # our own column names

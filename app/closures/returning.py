@@ -24,11 +24,12 @@ async def return_receipts(tools: Tools, closure: Closure) -> None:
     no = closure.merchant_no
     if closure.status != ClosureStatus.REFUNDING:
         return
-    async with tools.db.snapshot() as tx:
-        standing = await queries.standing_of(tx, no)
-        receipts = await certificate_queries.receipts_to_return(tx, no, _STEP_MAX)
-    if standing.shortfall_amount or closure.shortfall_amount:
-        # They rank equal with cards, and get their share with them.
-        return
-    for receipt_id in receipts:
-        await tools.writer.submit(ReturnReceipt(no, None, receipt_id, new_id(no)))
+    while True:
+        async with tools.db.snapshot() as tx:
+            standing = await queries.standing_of(tx, no)
+            receipts = await certificate_queries.receipts_to_return(tx, no, _STEP_MAX)
+        if not receipts or standing.shortfall_amount or closure.shortfall_amount:
+            # Where something lacks they rank equal with cards, and get their share with them.
+            return
+        for receipt_id in receipts:
+            await tools.writer.submit(ReturnReceipt(no, None, receipt_id, new_id(no)))

@@ -13,6 +13,7 @@ from app.api.dependencies import (
     ServicesDep,
     mark_replayed,
 )
+from app.api.pagination import ListRead, PageDep
 from app.api.problems import problems
 from app.api.routing import api_router
 from app.api.schemas import ClosureId, MerchantId
@@ -60,6 +61,30 @@ async def create_closure(
     )
     mark_replayed(response, made)
     return ClosureRead.from_domain(made.value, services.settings.base_url)
+
+
+@router.get(
+    "/merchants/{merchant_id}/closures",
+    summary="List a merchant's closures",
+    responses=problems(NotFound),
+)
+async def list_closures(
+    merchant_id: MerchantId, authority: AuthorityDep, services: ServicesDep, page: PageDep
+) -> ListRead[ClosureRead]:
+    """List the closures that were ordered for a merchant, those that were cancelled too."""
+    rows = await service.list_closures(
+        services.db,
+        parse(Prefix.MERCHANT, merchant_id),
+        by=authority,
+        before=page.after_id,
+        count=page.fetch_count,
+    )
+    shown = page.close(rows, lambda view: view.closure.closure_id)
+    base_url = services.settings.base_url
+    return ListRead(
+        data=[ClosureRead.from_domain(view, base_url) for view in shown.rows],
+        next_cursor=shown.next_cursor,
+    )
 
 
 @router.get("/closures/{closure_id}", summary="Read a closure", responses=problems(NotFound))

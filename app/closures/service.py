@@ -32,6 +32,7 @@ from app.writer.answers import Answered, as_facts, from_facts
 from app.writer.writing import OutboxRow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from app.access.principals import RegulatorPrincipal
@@ -140,6 +141,23 @@ async def read_closure(db: Database, closure_id: UUID, *, by: Authority) -> View
     """
     async with db.snapshot() as tx:
         return await view_of(tx, await require_closure(tx, closure_id, by))
+
+
+async def list_closures(
+    db: Database, merchant_id: UUID, *, by: Authority, before: UUID | None, count: int
+) -> Sequence[View]:
+    """Give a page of a merchant's closures, newest first.
+
+    Raises:
+        NotFound: There is no such merchant, or it is outside the regulator's scope.
+    """
+    no = merchant_no_of(merchant_id)
+    async with db.snapshot() as tx:
+        merchant = await require_merchant(tx, no, by)
+        if merchant.merchant_id != merchant_id:
+            raise NotFound
+        found = await queries.closures_of(tx, no, before=before, count=count)
+        return [await view_of(tx, closure) for closure in found]
 
 
 async def view_anyones(db: Database, closure_id: UUID) -> Closure:

@@ -33,6 +33,18 @@ _OF_REFUNDS: Final = f"""
     FROM refund WHERE merchant_no = :no AND card_id IS NOT NULL AND decided_at IS NOT NULL
     GROUP BY card_id
 """  # noqa: S608  # our own names
+_OF_CARDS: Final = f"""
+    SELECT card.card_id AS claim_id,
+           CAST(card.refunded_amount + {_LEFT} - least({_LEFT}, greatest(0,
+               coalesce(decided.rest, 0))) AS bigint) AS amount,
+           CAST(card.refunded_amount - coalesce(decided.uncut, 0) AS bigint) AS paid_amount
+    FROM card LEFT JOIN ({_OF_REFUNDS}) AS decided USING (card_id)
+    WHERE card.merchant_no = :no AND (
+        (card.status = ANY(CAST(:statuses AS text[])) AND {_LEFT} > 0)
+        OR (card.status IN ('refunding', 'refunded') AND (
+            decided.uncut > 0
+            OR {_LEFT} > least({_LEFT}, greatest(0, coalesce(decided.rest, 0))))))
+"""  # noqa: S608  # our own names
 
 
 class Share(NamedTuple):
@@ -64,23 +76,7 @@ async def claims_of(tx: Transaction, merchant_no: int) -> Sequence[Claim]:
     A card's claim is what is left on it and what was refunded of it; of that, what a bank has
     got already is paid. Only cards with something to be paid yet are claims.
     """
-    cards = await tx.fetch(
-        Claim,
-        f"""
-        SELECT card.card_id AS claim_id,
-               CAST(card.refunded_amount + {_LEFT} - least({_LEFT}, greatest(0,
-                   coalesce(decided.rest, 0))) AS bigint) AS amount,
-               CAST(card.refunded_amount - coalesce(decided.uncut, 0) AS bigint) AS paid_amount
-        FROM card LEFT JOIN ({_OF_REFUNDS}) AS decided USING (card_id)
-        WHERE card.merchant_no = :no AND (
-            (card.status = ANY(CAST(:statuses AS text[])) AND {_LEFT} > 0)
-            OR (card.status IN ('refunding', 'refunded') AND (
-                decided.uncut > 0
-                OR {_LEFT} > least({_LEFT}, greatest(0, coalesce(decided.rest, 0))))))
-        """,  # noqa: S608  # our own names
-        no=merchant_no,
-        statuses=list(REFUNDABLE),
-    )
+    cards = await tx.fetch(Claim, _OF_CARDS, no=merchant_no, statuses=list(REFUNDABLE))
     receipts = await tx.fetch(
         Claim,
         f"""
@@ -96,6 +92,25 @@ async def claims_of(tx: Transaction, merchant_no: int) -> Sequence[Claim]:
         no=merchant_no,
     )
     return [*cards, *(row._replace(paid_amount=row.paid_amount or Fen(0)) for row in receipts)]
+
+
+async def claims_have_changed(tx: Transaction, merchant_no: int) -> bool:
+    """Say whether a card is owed something else than when custody was last shared out.
+
+    A use was taken back since, or a claim upheld: its share is another now, and all others' too.
+    """
+    found = await tx.value(
+        f"""
+        SELECT EXISTS (
+            SELECT FROM ({_OF_CARDS}) AS claim
+            LEFT JOIN closure_share AS share
+                ON share.merchant_no = :no AND share.claim_id = claim.claim_id
+            WHERE claim.amount > 0 AND share.claim_amount IS DISTINCT FROM claim.amount)
+        """,  # noqa: S608  # our own names
+        no=merchant_no,
+        statuses=list(REFUNDABLE),
+    )
+    return bool(found)
 
 
 async def keep_shares(tx: Transaction, closure: Closure, shares: Sequence[Share]) -> None:

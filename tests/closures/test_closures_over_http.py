@@ -250,3 +250,19 @@ async def test_from_notice_on_every_refund_is_the_merchants_fault(world: World) 
     assert (shown["class"], shown["amount"], shown["residue_amount"]) == (
         "merchant_fault", 120000, 0,
     )  # fmt: skip
+
+
+async def test_a_merchants_closures_are_listed_newest_first(world: World) -> None:
+    shop = await shop_in(world)
+    path = f"/v1/merchants/{shop.id}/closures"
+    first = await shop.order("notice")
+    await world.made(f"/v1/closures/{first['id']}/cancel", world.operator)
+    second = await shop.order("immediate")
+
+    page = await world.got(f"{path}?limit=1", world.regulator)
+    rest = await world.got(f"{path}?limit=1&cursor={page['next_cursor']}", world.regulator)
+
+    assert [one["id"] for one in (*page["data"], *rest["data"])] == [second["id"], first["id"]]
+    assert (rest["data"][0]["status"], rest["next_cursor"]) == ("cancelled", None)
+    elsewhere = await world.key(Role.REGULATOR, industries=("catering",))
+    check_problem(await world.call("GET", path, elsewhere), 404, "not_found")

@@ -425,6 +425,11 @@ _OPERATOR: Final[list[Row]] = [
         "POST", "/v1/merchants/{merchant_id}/closures", Role.OPERATOR, _closing, status=201,
         also=Role.REGULATOR,
     ),
+    Row(
+        "GET", "/v1/merchants/{merchant_id}/closures", Role.OPERATOR,
+        _of(lambda side: (f"/v1/merchants/{side.merchant_id}/closures", None)),
+        also=Role.REGULATOR,
+    ),
     Row("GET", "/v1/closures/{closure_id}", Role.OPERATOR, _closed(), also=Role.REGULATOR),
     Row(
         "POST", "/v1/closures/{closure_id}/preview", Role.OPERATOR, _closed("/preview"),
