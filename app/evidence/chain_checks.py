@@ -19,9 +19,9 @@ from app.ledger import chain, checkpoints
 from app.ledger.chart import AccountType, account_id
 
 _TRANSFER: Final = (
-    *("merchant_no", "seq", "kind", "debit", "credit", "amount", "debit_balance"),
-    *("credit_balance", "debit_version", "credit_version", "subject", "corrects_seq"),
-    *("content_hash", "effective_at", "recorded_at"),
+    *("merchant_no", "seq", "kind", "debit", "credit", "amount", "debit_version"),
+    *("credit_version", "subject", "corrects_seq", "content_hash", "effective_at"),
+    "recorded_at",
 )
 _FACT: Final = (
     *("merchant_no", "seq", "kind", "subject", "content_hash", "effective_at", "recorded_at"),
@@ -136,7 +136,6 @@ def _check_movement(
     expected = {
         side: card,
         "amount": str(abs(moved)),
-        f"{side}_balance": str(line.custody_amount),
         f"{side}_version": str(account.version),
     }
     opposite = _OTHER_SIDE.get(said["kind"])

@@ -187,7 +187,7 @@ class EvidenceEntryRead(Model):
     text: str = Field(
         description=(
             "Joined by `|`, of a transfer: merchant_no, seq, kind, debit account, credit account,"
-            " amount, the balances after it, the versions after it, subject, corrected seq,"
+            " amount, the versions after it, subject, corrected seq,"
             " content_hash, effective_at, recorded_at; of an entry that moves nothing: merchant_no,"
             " seq, kind, subject, content_hash, effective_at, recorded_at."
         )

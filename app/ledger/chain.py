@@ -7,6 +7,10 @@ as microseconds since 1970-01-01 UTC, hashes in hex, nothing for what is absent.
 compute it again, in any language. What lies behind an entry (a statement line, a card's terms)
 enters as `content_hash`, the SHA-256 of such a text; personal and free text enters that only as
 a salted commitment, so that it can be erased and the chain stays whole (DOMAIN §7).
+
+The balances after a transfer do not enter. They follow from the amounts before it, which do, and
+`anxin verify` compares each with them; and the text of an entry is shown to the holder of a card,
+whom it does not concern what else its merchant has.
 """
 
 from collections.abc import Callable, Iterable
@@ -61,7 +65,7 @@ def text_of_transfer(row: Transfer) -> str:
     """Write out what the hash of a transfer covers beside the hash before it."""
     return (
         f"{row.merchant_no}|{row.seq}|{row.kind}|{row.debit_account_id.hex}"
-        f"|{row.credit_account_id.hex}|{row.amount}|{row.debit_balance}|{row.credit_balance}"
+        f"|{row.credit_account_id.hex}|{row.amount}"
         f"|{row.debit_version}|{row.credit_version}|{row.subject_id.hex}"
         f"|{'' if row.corrects_seq is None else row.corrects_seq}|{row.content_hash.hex()}"
         f"|{microseconds(row.effective_at)}|{microseconds(row.recorded_at)}"

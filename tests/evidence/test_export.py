@@ -69,6 +69,13 @@ SIGNED_ONLY = {
 """What neither the chain nor the arithmetic covers: there the service's word is all there is."""
 
 
+class _Balances(NamedTuple):
+    seq: int
+    debit_balance: int
+    credit_balance: int
+    amount: int
+
+
 class Story(NamedTuple):
     urls: DatabaseUrls
     told: Told
@@ -249,6 +256,26 @@ async def test_the_payer_is_masked(story: Story) -> None:
     assert PAYER.name not in content
     assert payment["payer_account_number"] == f"****{PAYER.account_number[-4:]}"
     assert payment["payer_name"] == f"*{PAYER.name[-1]}"
+
+
+async def test_no_entry_says_what_its_merchant_has(story: Story) -> None:
+    """Beside the payment, whose amount is the card's own, no balance of the merchant's is shown."""
+    async with issuing(story.urls) as issuer, issuer.db.snapshot() as tx:
+        rows = await tx.fetch(
+            _Balances, "SELECT seq, debit_balance, credit_balance, amount FROM transfer"
+        )
+    balances = {row.seq: {row.debit_balance, row.credit_balance} - {row.amount} for row in rows}
+    shown = 0
+    for content in story.documents.values():
+        for line in json.loads(content)["evidence"]["lines"]:
+            fields = line["entry"]["text"].split("|")
+            if len(fields) == 7:
+                continue
+            versions = {fields[6], fields[7]}
+            others = {str(value) for value in balances[line["seq"]] if value > 1_000} - versions
+            assert not others & set(fields), line["entry"]["text"]
+            shown += 1
+    assert shown
 
 
 _CARD = "card_id = '{card}'"

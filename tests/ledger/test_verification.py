@@ -133,7 +133,7 @@ async def test_a_changed_amount_is_named(
         ("recorded_at", "recorded_at - interval '1 second'"),
         ("corrects_seq", "1"),
         ("debit_version", "debit_version + 1"),
-        ("credit_balance", "credit_balance - 1"),
+        ("amount", "amount + 1"),
     ],
 )
 async def test_each_column_of_a_transfer_is_in_the_chain(
@@ -146,6 +146,24 @@ async def test_each_column_of_a_transfer_is_in_the_chain(
     )
 
     assert ("hash_chain", no, "seq=4") in names(await findings(tampering))
+
+
+@pytest.mark.parametrize("side", ["debit", "credit"])
+async def test_a_changed_balance_of_a_transfer_is_named_though_the_chain_does_not_cover_it(
+    tampering: asyncpg.Connection, books: tuple[Shop, Shop], side: str
+) -> None:
+    no = books[0].merchant_no
+
+    await tampering.execute(
+        f"UPDATE transfer SET {side}_balance = {side}_balance - 1"
+        " WHERE merchant_no = $1 AND seq = 4",
+        no,
+    )
+
+    found = names(await findings(tampering))
+    assert {(check, merchant) for check, merchant, _ in found} == {
+        ("entries_follow_each_other", no)
+    }
 
 
 async def test_a_changed_fact_is_named(
