@@ -47,6 +47,9 @@ FIELDS: Final[Mapping[str, str]] = {
     "trial balance": "as_of accounts balanced",
     "refund": "id card_id reason class status amount residue_amount interest_claim_amount formula "
     "formula_version inputs as_of policy_version case_id payee",
+    "case": "id kind status merchant_id card_id charge_id refund_id reason text answer_due_on "
+    "answer decision used_amount",
+    "transfer": "id card_id status",
     "closure": "id merchant_id kind reason status card_count refund_amount refunded_count "
     "refunded_amount rate_per_second started_at finished_at certificate_url",
     "verdict": "index client_reference status charge problem",

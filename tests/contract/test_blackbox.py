@@ -564,6 +564,73 @@ def _check_results(side: Side, path: str, file: Any, order: Any) -> None:
     assert (left["status"], left["reason"]) == ("returned", "other")
 
 
+def test_a_disputed_use_opens_a_case_that_its_merchant_answers(
+    anybody: Caller, operator: Caller
+) -> None:
+    side = Side.make(anybody)
+    used = side.shop.post("/v1/charges", side.use(consumer_code=_code_of_a_card(side), amount=8000))
+    path = f"/v1/me/charges/{used['id']}/dispute"
+    disputed = check_charge(side.consumer.post(path, {"reason": "not_provided"}, 200))
+    assert (disputed["status"], set(disputed["dispute"])) == (
+        "disputed",
+        {"id", "case_id", "status"},
+    )
+    balance = check("balance", side.shop.get("/v1/balance"))
+    assert (balance["disputed_amount"], balance["payable_amount"]) == (6667, 0)
+
+    case_path = f"/v1/cases/{disputed['dispute']['case_id']}"
+    (listed,) = check("page", side.shop.get("/v1/cases"))["data"]
+    assert check("case", listed, prefix="case") == side.shop.get(case_path)
+    assert (listed["kind"], listed["status"], listed["charge_id"]) == (
+        "dispute",
+        "open",
+        used["id"],
+    )
+    decision = {"decision": "upheld", "reason": "属实"}
+    proposal = operator.post(f"{case_path}/decisions", decision, 202)
+    assert check("approval", proposal)["status"] == "proposed"
+    answered = check("case", side.shop.post(f"{case_path}/answers", {"agree": True}, 200))
+    assert answered["status"] == "decided"
+    (charge,) = side.shop.get("/v1/charges", status="reversed")["data"]
+    assert (charge["id"], charge["reversal"]["status"]) == (used["id"], "done")
+
+
+def _code_of_a_card(side: Side) -> str:
+    return side.code(card_id=side.card())
+
+
+def test_a_held_card_says_why_and_can_be_given_away_when_it_is_free(
+    anybody: Caller, operator: Caller, operator2: Caller
+) -> None:
+    side, other = Side.make(anybody), Side.make(anybody)
+    card_id = side.card()
+    order = {
+        "target": "card",
+        "target_id": card_id,
+        "document_number": "(2026)浙0106执1234号",
+        "reason": "财产保全",
+    }
+    hold = check("hold", operator.post("/v1/holds", order), prefix="hold")
+    assert (hold["status"], hold["amount"], hold["expires_at"]) == ("active", None, None)
+    card_path = f"/v1/me/cards/{card_id}"
+    assert check("card", side.consumer.get(card_path))["on_hold"] is True
+    body = {"consumer_id": other.consumer_id}
+    refused = side.consumer.call("POST", f"{card_path}/transfer", key=uuid4().hex, json=body)
+    assert (
+        check_problem(refused, 409, "card_on_hold")["document_number"] == (order["document_number"])
+    )
+    proposal = operator.post(f"/v1/holds/{hold['id']}/lift", status=202)
+    operator2.post(f"/v1/approvals/{proposal['id']}/approve", status=200)
+
+    offered = check("transfer", side.consumer.post(f"{card_path}/transfer", body, 202))
+    assert (offered["status"], offered["card_id"]) == ("offered", card_id)
+    path = f"/v1/me/transfers/{offered['id']}/accept"
+    taken = check("transfer", other.consumer.post(path, status=200))
+    assert taken["status"] == "accepted"
+    assert check("card", other.consumer.get(card_path))["id"] == card_id
+    check_problem(side.consumer.call("GET", card_path), 404, "not_found")
+
+
 def test_nothing_payable_gives_no_file(operator: Caller) -> None:
     operator.post("/v1/payment-files/cut", {"kind": "release"})
 
