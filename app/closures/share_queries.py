@@ -95,17 +95,19 @@ async def claims_of(tx: Transaction, merchant_no: int) -> Sequence[Claim]:
 
 
 async def claims_have_changed(tx: Transaction, merchant_no: int) -> bool:
-    """Say whether a card is owed something else than when custody was last shared out.
+    """Say whether a card is owed, or was refunded, something else than custody was shared out for.
 
-    A use was taken back since, or a claim upheld: its share is another now, and all others' too.
+    A use was taken back since, or a claim was upheld and refunded whole.
     """
     found = await tx.value(
         f"""
         SELECT EXISTS (
             SELECT FROM ({_OF_CARDS}) AS claim
+            JOIN card ON card.merchant_no = :no AND card.card_id = claim.claim_id
             LEFT JOIN closure_share AS share
                 ON share.merchant_no = :no AND share.claim_id = claim.claim_id
-            WHERE claim.amount > 0 AND share.claim_amount IS DISTINCT FROM claim.amount)
+            WHERE claim.amount > 0 AND (share.claim_amount IS DISTINCT FROM claim.amount
+                OR card.refunded_amount > share.amount))
         """,  # noqa: S608  # our own names
         no=merchant_no,
         statuses=list(REFUNDABLE),
