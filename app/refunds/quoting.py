@@ -146,10 +146,15 @@ def quote_agreed(facts: Facts, amount: int) -> Quote:
 
     Raises:
         CardNotActive, CardOnHold, ChargeDisputed, ClosureInProgress, RefundInProgress: As above.
-        RefundNotAllowed: It is more than is left.
+        RefundNotAllowed: It is more than is left, or the merchant is on notice.
     """
     check_refundable(facts)
     left = facts.card.custody_amount
+    if facts.book_status == _NOTICE:
+        # From notice on every refund is the merchant's fault: nobody settles for less.
+        raise RefundNotAllowed(
+            "The merchant is closing: ask for all that is left instead.", custody_amount=left
+        )
     if amount > left:
         raise RefundNotAllowed(
             "This is more than is left of the payment in custody.", custody_amount=left
