@@ -160,7 +160,9 @@ class Closure(NamedTuple):
 
     def content_hash(self) -> bytes:
         """Hash what the chain keeps of it: what it is, and where it stands."""
-        return chain.content_hash((self.closure_id, self.kind, self.status, self.notice_ends_at))
+        return chain.content_hash(
+            (self.closure_id, self.kind, self.status, self.ordered_by, self.notice_ends_at)
+        )
 
 
 class KindTotal(NamedTuple):

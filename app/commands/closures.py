@@ -4,6 +4,7 @@ Exit status: 0 it was shown, 1 there is no such closure, 2 the database could no
 """
 
 import asyncio
+from datetime import datetime
 from time import sleep
 from typing import Annotated, Final
 from uuid import UUID
@@ -22,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from app.closures.answer import shown
 from app.closures.domain import Closure, ClosureStatus
 from app.closures.service import view_anyones
 from app.commands.cut_files import yuan
@@ -135,8 +137,8 @@ def _time(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def _moment(at: object) -> str:
-    return "—" if at is None else str(at)[:19]
+def _moment(at: datetime | None) -> str:
+    return (shown(at) or "—")[:19].replace("T", " ")
 
 
 def _dsn() -> str:

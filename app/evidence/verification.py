@@ -19,7 +19,7 @@ from app.cards.proofs import check_lines, check_terms
 from app.cards.verification import CARD_CHECKS
 from app.cases.verification import CASE_CHECKS, CASE_RULES, check_cases
 from app.charges.verification import CHARGE_CHECKS, check_confirmations
-from app.closures.certificate_proofs import CERTIFICATE_RULES, check_certificates
+from app.closures.proofs import CLOSURE_RULES, check_certificates, check_closures
 from app.closures.verification import CLOSURE_CHECKS
 from app.disputes.verification import DISPUTE_CHECKS, DISPUTE_RULES, check_disputes
 from app.holds.proofs import HOLD_RULES, check_holds
@@ -121,7 +121,7 @@ _WALKED_RULES: Final = {
     **CASE_RULES,
     **DISPUTE_RULES,
     **LIFE_RULES,
-    **CERTIFICATE_RULES,
+    **CLOSURE_RULES,
     **REFUND_RULES,
     **HOLD_RULES,
 }
@@ -137,6 +137,7 @@ class _Walk(NamedTuple):
 
 _WALKS: Final = (
     _Walk("certificates", "closure_certificate", check_certificates),
+    _Walk("closures", "closure", check_closures),
     _Walk("hash_chain", "book", walk_chain),
     _Walk("checkpoints", "checkpoint", check_checkpoints),
     _Walk("lines_in_the_chain", "card_entry", check_lines),

@@ -338,6 +338,7 @@ _TAMPERINGS = [
         "UPDATE closure_certificate SET signature = sha256('') || sha256('')",
         "certificate_is_signed",
     ),
+    ("UPDATE closure SET kind = 'absconded'", "closure_is_what_was_ordered"),
     ("DELETE FROM closure_certificate", "closed_merchant_has_a_certificate"),
 ]
 
