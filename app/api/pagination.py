@@ -92,6 +92,16 @@ class Page:
         self.response.headers["link"] = f'<{target}>; rel="next"'
         return Slice(shown, cursor)
 
+    def shown(
+        self,
+        rows: Sequence[Row],
+        position: Callable[[Row], UUID | int],
+        show: Callable[[Row], Item],
+    ) -> ListRead[Item]:
+        """Answer with the page, each row as `show` shows it."""
+        cut = self.close(rows, position)
+        return ListRead(data=[show(row) for row in cut.rows], next_cursor=cut.next_cursor)
+
     def _position(self, length: int) -> bytes | None:
         if self.cursor is None:
             return None

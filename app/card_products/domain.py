@@ -65,8 +65,8 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewProduct:
-    """A product to put on sale; amounts in fen.
+class Offer:
+    """What a merchant sells, and for how much; amounts in fen.
 
     `sessions` are paid for, `gift_sessions` come on top; `term_days` is the term of a `period`
     card, for the others how long the card may be used before it must be reactivated.
@@ -82,6 +82,11 @@ class NewProduct:
     list_price_amount: Fen | None
     ceiling_exemption: CeilingExemption | None
     terms: Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProduct(Offer):
+    """A product to put on sale."""
 
     def __post_init__(self) -> None:
         """Check what concerns several fields at once.
@@ -99,21 +104,11 @@ class NewProduct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardProduct:
+class CardProduct(Offer):
     """A product as it is on sale."""
 
     merchant_no: int
     product_id: UUID
-    name: str
-    kind: CardKind
-    price_amount: Fen
-    bonus_amount: Fen
-    sessions: int | None
-    gift_sessions: int | None
-    term_days: int | None
-    list_price_amount: Fen | None
-    ceiling_exemption: CeilingExemption | None
-    terms: Terms
     contract: Contract
     on_sale: bool
     created_at: datetime

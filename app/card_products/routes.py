@@ -61,11 +61,7 @@ async def list_card_products(
     rows = await service.list_products(
         db, caller.merchant_no, before=page.after_id, limit=page.fetch_count
     )
-    shown = page.close(rows, lambda product: product.product_id)
-    return ListRead(
-        data=[ProductRead.from_domain(product) for product in shown.rows],
-        next_cursor=shown.next_cursor,
-    )
+    return page.shown(rows, lambda product: product.product_id, ProductRead.from_domain)
 
 
 @router.get("/{product_id}", summary="Read a product", responses=problems(NotFound))

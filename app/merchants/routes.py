@@ -60,11 +60,7 @@ async def create_merchant(
 async def list_merchants(_: OperatorDep, db: DatabaseDep, page: PageDep) -> ListRead[MerchantRead]:
     """List merchants."""
     rows = await service.list_merchants(db, before_no=page.after_number, limit=page.fetch_count)
-    shown = page.close(rows, lambda merchant: merchant.merchant_no)
-    return ListRead(
-        data=[MerchantRead.from_domain(merchant) for merchant in shown.rows],
-        next_cursor=shown.next_cursor,
-    )
+    return page.shown(rows, lambda merchant: merchant.merchant_no, MerchantRead.from_domain)
 
 
 @router.get("/merchants/{merchant_id}", summary="Read a merchant", responses=problems(NotFound))
@@ -150,10 +146,10 @@ async def list_stores(
     rows = await service.list_stores(
         db, ids.parse(Prefix.MERCHANT, merchant_id), before=page.after_id, limit=page.fetch_count
     )
-    shown = page.close(rows, lambda store: store.store_id)
-    return ListRead(
-        data=[StoreRead.from_domain(store, merchant_id) for store in shown.rows],
-        next_cursor=shown.next_cursor,
+    return page.shown(
+        rows,
+        lambda store: store.store_id,
+        lambda store: StoreRead.from_domain(store, merchant_id),
     )
 
 
