@@ -58,10 +58,7 @@ async def create_api_key(
 async def list_api_keys(_: OperatorDep, db: DatabaseDep, page: PageDep) -> ListRead[KeyRead]:
     """List every key, without its secret."""
     rows = await service.list_keys(db, limit=page.fetch_count, after=page.after_id)
-    shown = page.close(rows, lambda key: key.key_id)
-    return ListRead(
-        data=[KeyRead.from_domain(key) for key in shown.rows], next_cursor=shown.next_cursor
-    )
+    return page.shown(rows, lambda key: key.key_id, KeyRead.from_domain)
 
 
 @router.get("/api-keys/{key_id}", summary="Read an API key", responses=problems(NotFound))
@@ -87,10 +84,7 @@ async def list_approvals(
     rows = await approvals.list_approvals(
         db, limit=page.fetch_count, after=page.after_id, status=status
     )
-    shown = page.close(rows, lambda approval: approval.approval_id)
-    return ListRead(
-        data=[ApprovalRead.from_domain(row) for row in shown.rows], next_cursor=shown.next_cursor
-    )
+    return page.shown(rows, lambda approval: approval.approval_id, ApprovalRead.from_domain)
 
 
 @router.get("/approvals/{approval_id}", summary="Read an approval", responses=problems(NotFound))

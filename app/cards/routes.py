@@ -91,7 +91,4 @@ async def read_statement(
         before=page.after_number,
         count=page.fetch_count,
     )
-    shown = page.close(rows, lambda row: row.entry_no)
-    return ListRead(
-        data=[StatementRead.from_domain(row) for row in shown.rows], next_cursor=shown.next_cursor
-    )
+    return page.shown(rows, lambda row: row.entry_no, StatementRead.from_domain)

@@ -65,10 +65,7 @@ async def list_holds(
         before=page.after_id,
         count=page.fetch_count,
     )
-    shown = page.close(rows, lambda hold: hold.hold_id)
-    return ListRead(
-        data=[HoldRead.from_domain(row) for row in shown.rows], next_cursor=shown.next_cursor
-    )
+    return page.shown(rows, lambda hold: hold.hold_id, HoldRead.from_domain)
 
 
 @router.get("/{hold_id}", summary="Read a hold", responses=problems(NotFound))

@@ -52,10 +52,7 @@ async def list_bank_files(
     rows = await service.list_files(
         db, bank.bank, FileFilter(kind, status), Below(page.after_id, page.fetch_count)
     )
-    shown = page.close(rows, lambda file: file.file_id)
-    return ListRead(
-        data=[FileRead.from_domain(row) for row in shown.rows], next_cursor=shown.next_cursor
-    )
+    return page.shown(rows, lambda file: file.file_id, FileRead.from_domain)
 
 
 @router.get("/{file_id}", summary="Read a file", responses=problems(NotFound))
@@ -128,10 +125,7 @@ async def list_bank_file_orders(
         ids.parse(Prefix.FILE, file_id),
         Below(page.after_id, page.fetch_count),
     )
-    shown = page.close(rows, lambda order: order.order_id)
-    return ListRead(
-        data=[OrderRead.from_domain(row) for row in shown.rows], next_cursor=shown.next_cursor
-    )
+    return page.shown(rows, lambda order: order.order_id, OrderRead.from_domain)
 
 
 @router.post(

@@ -103,11 +103,7 @@ async def list_settlements(
     rows = await settlements.list_settlements(
         db, merchant.merchant_no, Below(page.after_id, page.fetch_count)
     )
-    shown = page.close(rows, lambda settlement: settlement.order_id)
-    return ListRead(
-        data=[SettlementRead.from_domain(row) for row in shown.rows],
-        next_cursor=shown.next_cursor,
-    )
+    return page.shown(rows, lambda settlement: settlement.order_id, SettlementRead.from_domain)
 
 
 @router.get(
@@ -127,11 +123,7 @@ async def list_settlement_items(
         before=page.after_number,
         limit=page.fetch_count,
     )
-    shown = page.close(rows, lambda item: item.seq)
-    return ListRead(
-        data=[SettlementItemRead.from_domain(row) for row in shown.rows],
-        next_cursor=shown.next_cursor,
-    )
+    return page.shown(rows, lambda item: item.seq, SettlementItemRead.from_domain)
 
 
 @router.get("/.well-known/anxin-keys.json", summary="Read the public keys")

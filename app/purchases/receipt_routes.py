@@ -62,10 +62,7 @@ async def list_receipts(
 ) -> ListRead[ReceiptRead]:
     """List receipts over all merchants; those that fund nothing with `status=suspense`."""
     rows = await receiving.list_receipts(db, status, before=page.after_id, count=page.fetch_count)
-    shown = page.close(rows, lambda receipt: receipt.receipt_id)
-    return ListRead(
-        data=[ReceiptRead.from_domain(row) for row in shown.rows], next_cursor=shown.next_cursor
-    )
+    return page.shown(rows, lambda receipt: receipt.receipt_id, ReceiptRead.from_domain)
 
 
 @router.post(

@@ -50,7 +50,4 @@ async def list_ledger_transfers(
         before=page.after_number,
         limit=page.fetch_count,
     )
-    shown = page.close(rows, lambda line: line.seq)
-    return ListRead(
-        data=[TransferRead.from_domain(row) for row in shown.rows], next_cursor=shown.next_cursor
-    )
+    return page.shown(rows, lambda line: line.seq, TransferRead.from_domain)
