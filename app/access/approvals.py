@@ -12,6 +12,7 @@ import structlog
 
 from app.access import queries
 from app.access.errors import ApprovalDecided, OwnProposal
+from app.access.principals import is_same_person
 from app.dates import SHANGHAI
 from app.db.engine import Database, Transaction
 from app.errors import NotFound
@@ -121,7 +122,7 @@ async def approve(
         approval = await _lock(tx, approval_id)
         if approval.status is ApprovalStatus.APPROVED:
             return Answered(approval, replayed=stored is not None)
-        if approval.proposed_by == person_id:
+        if is_same_person(approval.proposed_by, person_id):
             raise OwnProposal
         _require_open(approval)
         execution = await executors[approval.action](tx, approval)

@@ -7,9 +7,14 @@ one merchant, so that a key rotated between two tries does not turn a retry into
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from typing import Final
+from unicodedata import category, normalize
 from uuid import UUID
 
 from app.errors import Forbidden, NotFound
+
+_INVISIBLE: Final = frozenset({"C", "Z"})
+"""Unicode's first letters of what nobody sees: controls, formats, blanks."""
 
 
 class Role(StrEnum):
@@ -134,6 +139,19 @@ KeyPrincipal = (
     OperatorPrincipal | MerchantPrincipal | BankPrincipal | RegulatorPrincipal | WalletPrincipal
 )
 Principal = KeyPrincipal | ConsumerPrincipal
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Say whether two names of persons are read as one: by case, width, blanks they do not differ.
+
+    Else who proposed could approve, with a key that was made out to `Li.Na` instead of `li.na`.
+    """
+    return _read(one) == _read(other)
+
+
+def _read(person_id: str) -> str:
+    plain = normalize("NFKC", person_id).casefold()
+    return "".join(letter for letter in plain if category(letter)[0] not in _INVISIBLE)
 
 
 def consumer_of(issuer: str, subject: str) -> UUID:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from app.access import queries
 from tests.api.serving import Served, given_key
@@ -62,6 +63,19 @@ async def test_the_proposer_does_not_approve_under_another_key(
     assert answer.json()["code"] == "own_proposal"
     shown = await client.get(f"/v1/approvals/{proposal['id']}", headers=first)
     assert shown.json()["status"] == "proposed"
+
+
+@pytest.mark.parametrize("written", ["Li.Na", " li.na ", "li.na\u200b", "\uff4c\uff49.na", "li. na"])
+async def test_the_proposer_does_not_approve_under_a_name_that_reads_the_same(
+    client: httpx.AsyncClient, service: Served, written: str
+) -> None:
+    first = await given_key(service.services.db, person_id="li.na")
+    same_person = await given_key(service.services.db, person_id=written)
+    proposal = await _proposed(client, first)
+    answer = await client.post(
+        f"/v1/approvals/{proposal['id']}/approve", headers=same_person | _key()
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "own_proposal")
 
 
 async def test_a_decision_stands(client: httpx.AsyncClient, service: Served) -> None:
