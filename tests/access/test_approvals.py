@@ -65,7 +65,9 @@ async def test_the_proposer_does_not_approve_under_another_key(
     assert shown.json()["status"] == "proposed"
 
 
-@pytest.mark.parametrize("written", ["Li.Na", " li.na ", "li.na\u200b", "\uff4c\uff49.na", "li. na"])
+@pytest.mark.parametrize(
+    "written", ["Li.Na", " li.na ", "li.na\u200b", "\uff4c\uff49.na", "li. na"]
+)
 async def test_the_proposer_does_not_approve_under_a_name_that_reads_the_same(
     client: httpx.AsyncClient, service: Served, written: str
 ) -> None:
