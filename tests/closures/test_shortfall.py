@@ -7,12 +7,13 @@ from app.charges.domain import Use
 from app.closures import service
 from app.ledger.chart import AccountType
 from app.money import Fen
-from app.payment_files.domain import FileKind
+from app.payment_files.domain import FileKind, Reason, ReportedStatus
 from app.refunds import service as refunds
 from app.refunds.domain import RefundReason
 from app.refunds.rows import CardRefund
 from tests.builder import Shop, a_consumer
 from tests.closures.conftest import OPERATOR, Closer
+from tests.payment_files.conftest import said
 from tests.refunds.conftest import Refunder
 
 BANK_CLAIM, CUSTODY = AccountType.BANK_CLAIM, AccountType.CUSTODY
@@ -184,3 +185,39 @@ async def test_nothing_in_custody_leaves_every_claim_by_name(closer: Closer) -> 
     assert (view.status, view.closure.refunded_count) == ("closed_with_shortfall", 1)
     after = await given.read(card)
     assert (after.status, after.refunded_amount, after.custody_amount) == ("refunded", 0, 100_00)
+
+
+async def test_a_release_that_the_bank_paid_twice_is_short_until_it_comes_back(
+    closer: Closer,
+) -> None:
+    given, world, shop = closer.given, closer.world, await closer.given.shop()
+    consumer = a_consumer()
+    card = await given.card(shop, consumer, CardKind.COUNT)
+    await given.used(shop, consumer, card, Use(sessions=6))
+    first = await world.one_file(FileKind.RELEASE)
+    lost = await world.only_order(first)
+    await world.report(first, said(lost.order_id, ReportedStatus.REJECTED, Reason.TECHNICAL))
+    second = await world.one_file(FileKind.RELEASE)
+    await world.report(second, said((await world.only_order(second)).order_id, ReportedStatus.PAID))
+    # What was rejected was paid after all: the bank owes it, and 600.00 are gone twice.
+    await world.report(first, said(lost.order_id, ReportedStatus.PAID))
+    assert await world.balances(shop) == {"bank_claim": 600_00}
+    other = await given.card(shop, a_consumer(), CardKind.COUNT)
+
+    view = await closer.closed(shop)
+
+    assert view.status == "closed_with_shortfall"
+    # 1,200.00 for 600.00 and 1,200.00.
+    after = [(await given.read(one)).refunded_amount for one in (card, other)]
+    assert after == [400_00, 800_00]
+
+    await world.report(first, said(lost.order_id, ReportedStatus.RETURNED))
+    await closer.worked()
+    await closer.paid()
+    await closer.worked()
+
+    done = await closer.view(view.closure)
+    assert (done.status, done.certificates) == ("closed", 2)
+    after = [(await given.read(one)).refunded_amount for one in (card, other)]
+    assert after == [600_00, 1_200_00]
+    assert await world.balances(shop) == {}
