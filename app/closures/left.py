@@ -71,6 +71,20 @@ FROM receipt LEFT JOIN refund
 WHERE receipt.merchant_no = :no
     AND (receipt.status = 'suspense' OR refund.unpaid_amount > 0)
 UNION ALL
+-- A refund that came back after the bank had made it good otherwise is nobody's yet.
+SELECT 'suspense', 'merchant', merchant.merchant_id, NULL, account.balance - lying.amount,
+       'without_a_receipt'
+FROM account JOIN merchant USING (merchant_no)
+CROSS JOIN (
+    SELECT CAST(coalesce(sum(CASE receipt.status WHEN 'suspense' THEN receipt.amount
+        ELSE coalesce(refund.unpaid_amount, 0) END), 0) AS bigint) AS amount
+    FROM receipt LEFT JOIN refund
+        ON refund.merchant_no = receipt.merchant_no AND refund.refund_id = receipt.refund_id
+    WHERE receipt.merchant_no = :no
+) AS lying
+WHERE account.merchant_no = :no AND account.type = 'suspense'
+    AND account.balance <> lying.amount
+UNION ALL
 SELECT account.type, 'merchant', merchant.merchant_id, NULL, account.balance,
        CASE account.type WHEN 'merchant_payable' THEN 'earned' WHEN 'release_disputed'
            THEN 'disputed' ELSE 'interest' END

@@ -31,6 +31,7 @@ _WHY: Final = {
     "rest_of_a_refund": "退款余额",
     "shortfall": "资金不足·未付债权",
     "to_be_paid": "待付",
+    "without_a_receipt": "退回款·归属待定",
 }
 _STYLE: Final = """
 :root { color-scheme: light; }

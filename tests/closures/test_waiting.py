@@ -242,3 +242,31 @@ async def test_a_charge_at_the_moment_of_the_freeze_is_whole_or_refused(closer: 
         after = await given.read(card)
         assert (after.released_amount, after.refunded_amount) == (taken, 500_00 - taken)
     assert (await closer.view(closure)).status == "closed"
+
+
+async def test_money_in_suspense_that_no_receipt_brought_is_named_too(closer: Closer) -> None:
+    given, shop = closer.given, await closer.given.shop()
+    await given.card(shop, a_consumer())
+    # As where a refund comes back that the bank had made good otherwise.
+    await closer.world.posted(shop, AccountType.CUSTODY, AccountType.SUSPENSE, 12_34)
+
+    view = await closer.closed(shop)
+
+    assert view.status == "closed"
+    assert await named(closer, view.closure) == [("suspense", "without_a_receipt", 12_34)]
+
+
+async def test_a_use_taken_back_after_the_end_is_a_claim_in_the_next_certificate(
+    closer: Closer,
+) -> None:
+    given, shop = closer.given, await closer.given.shop()
+    _, charge, _ = await used(closer, shop)
+    await given.paid_out(shop)
+    view = await closer.closed(shop)
+    assert (view.status, view.certificates) == ("closed", 1)
+
+    await given.reversed(charge)
+    await closer.worked()
+
+    done = await closer.view(view.closure)
+    assert (done.status, done.certificates) == ("closed_with_shortfall", 2)
