@@ -65,6 +65,11 @@ async def _ended(
         # It is shared out anew first.
         return None
     left = await remains.what_is_left(tx, closure.merchant_no)
+    standing = queries.standing_in(book)
+    if sum(one.amount for one in left) != standing.custody_amount + standing.bank_claim_amount:
+        # Before anything is said of an end: what this transaction did until here may stay.
+        log.error("closure.fen_without_a_name", merchant_no=closure.merchant_no)
+        return None
     uncovered = await remains.uncovered_reversals(tx, closure.merchant_no)
     covered = closure.shortfall_amount == 0 and not uncovered
     status = ClosureStatus.CLOSED if covered else ClosureStatus.CLOSED_WITH_SHORTFALL
@@ -78,7 +83,6 @@ async def _ended(
     merchant = await queries.find_merchant(tx, closure.merchant_no)
     assert merchant is not None, "a closure is a merchant's"
     paid_count, paid_amount = await ends.paid_refunds(tx, closure)
-    standing = queries.standing_in(book)
     end = End(
         closure,
         merchant,
@@ -89,10 +93,6 @@ async def _ended(
         left,
         uncovered,
     )
-    owed = standing.custody_amount + standing.bank_claim_amount
-    if sum(one.amount for one in left) != owed:
-        log.error("closure.fen_without_a_name", merchant_no=closure.merchant_no)
-        return None
     await _certify(tx, book, end, tools)
     return closure
 

@@ -17,6 +17,7 @@ from app.holds import service as holds
 from app.holds.domain import HoldTarget
 from app.holds.service import NewHold
 from app.ids import Prefix, to_text
+from app.ledger.chart import AccountType
 from app.money import Fen
 from app.refunds.domain import RefundReason
 from app.refunds.errors import RefundNotAllowed
@@ -151,3 +152,23 @@ async def test_from_notice_on_nobody_settles_for_less_than_all_that_is_left(
 
     refund = await refunder.refunded(consumer, card, RefundReason.CONSUMER_CHOICE)
     assert (refund.refund_class, refund.amount) == ("merchant_fault", Fen(500_00))
+
+
+async def test_while_a_fen_has_no_name_nothing_says_that_the_closure_has_ended(
+    closer: Closer,
+) -> None:
+    given, shop = closer.given, await closer.given.shop()
+    await given.card(shop, a_consumer())
+    closure = await closer.executed(shop)
+    await closer.world.posted(shop, AccountType.CUSTODY, AccountType.REFUND_PAYABLE, 12_34)
+    await gone_on(closer)
+
+    async with given.db.snapshot() as tx:
+        status = await tx.value(
+            "SELECT status FROM book WHERE merchant_no = :no", no=shop.merchant_no
+        )
+    assert (status, (await closer.view(closure)).status) == ("refunding", "refunding")
+
+    await closer.world.posted(shop, AccountType.REFUND_PAYABLE, AccountType.CUSTODY, 12_34)
+    await gone_on(closer)
+    assert (await closer.view(closure)).status == "closed"
