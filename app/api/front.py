@@ -7,9 +7,9 @@ costs more than a confirmed use.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -141,21 +141,24 @@ class _Serving:
         if self._whole:
             # After the body only a disconnect comes; waiting for it has no limit.
             return await self._receive()
-        loop = asyncio.get_running_loop()
-        if self._deadline is None:
-            large = self._bytes_max > BODY_BYTES_MAX
-            self._deadline = loop.time() + (_LARGE_BODY_SECONDS if large else _BODY_SECONDS)
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            raise RequestTimedOut from None
+        message = _at_once(self._receive) or await self._in_time()
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self._bytes_max:
                 raise self._too_large()
             self._whole = not message.get("more_body", False)
         return message
+
+    async def _in_time(self) -> Message:
+        if self._deadline is None:
+            large = self._bytes_max > BODY_BYTES_MAX
+            seconds = _LARGE_BODY_SECONDS if large else _BODY_SECONDS
+            self._deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._receive()
+        except TimeoutError:
+            raise RequestTimedOut from None
 
     async def _marked_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -181,3 +184,17 @@ class _Serving:
         return BodyTooLarge(
             f"This call reads at most {self._bytes_max} bytes.", bytes_max=self._bytes_max
         )
+
+
+def _at_once(receive: Receive) -> Message | None:
+    """Give a message that is there already, as most bodies are with their heads.
+
+    A time limit for what needs no waiting would cost each call more than reading it.
+    """
+    receiving = cast("Coroutine[None, None, Message]", receive())
+    try:
+        receiving.send(None)
+    except StopIteration as got:
+        return got.value
+    receiving.close()
+    return None
