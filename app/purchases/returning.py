@@ -130,7 +130,7 @@ async def _needing_account(tx: Transaction, no: int, receipt_id: UUID) -> _Refun
 def _check_name(sealer: Sealer, refund: _Refund, account: NamedAccount) -> None:
     if _plain(sealer.open(refund.payee_name)) != _plain(account.holder_name):
         raise InvalidRequest(
-            FieldError("/holder_name", "The account must be in the name of the payer")
+            FieldError("/holder_name", "The account must be in the name that was to be paid")
         )
 
 

@@ -45,7 +45,7 @@ _RULE: Final = re.compile(
     "|key of role|Consumers have tokens|Required for a|Does not apply to this kind"
     "|Must be the licensed name|new licensed name|in the name that was to be paid"
     "|time of day|whole number|true or false|division code|in the past|leave a gap"
-    "|same everywhere|named twice|no Saturday|another year|to somebody else"
+    "|add up to too much|same everywhere|named twice|no Saturday|another year|to somebody else"
 )
 """What is said of one field, but rests on another or on what a schema cannot say."""
 
