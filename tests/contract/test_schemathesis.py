@@ -43,7 +43,8 @@ _CLOCK: Final = "/v1/sandbox/clock/advance"
 _RULE: Final = re.compile(
     "no cursor of this list|years 2000 to 2199|20 years ahead|should be printable"
     "|key of role|Consumers have tokens|Required for a|Does not apply to this kind"
-    "|Must be the licensed name|new licensed name|in the name that was to be paid|in the name of the payer"
+    "|Must be the licensed name|new licensed name|in the name that was to be paid"
+    "|in the name of the payer"
     "|time of day|whole number|true or false|division code|in the past|leave a gap"
     "|add up to too much|same everywhere|named twice|no Saturday|another year|to somebody else"
 )
