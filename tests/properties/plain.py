@@ -49,6 +49,7 @@ class Hold:
     until: datetime | None
     shown: object = None
     lifted: bool = False
+    swept: bool = False
 
     def stands(self, now: datetime) -> bool:
         return not self.lifted and (self.until is None or now < self.until)
@@ -270,6 +271,19 @@ class File:
     kind: str
     orders: Sequence[Order]
     seen: bool = False
+    cancelled: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Closure:
+    """A merchant's end."""
+
+    made: object
+    status: str
+    notice_ends: datetime | None
+
+    def is_due(self, now: datetime) -> bool:
+        return self.status == "notice" and self.notice_ends is not None and now >= self.notice_ends
 
 
 @dataclass(eq=False, slots=True)
@@ -285,6 +299,12 @@ class Book:
     refunds: list[Refund] = field(default_factory=list[Refund])
     holds: list[Hold] = field(default_factory=list[Hold])
     files: list[File] = field(default_factory=list[File])
+    receipts: dict[UUID, int] = field(default_factory=dict[UUID, int])
+    """What funds nothing."""
+    closure: Closure | None = None
+    """The one that was not cancelled."""
+    is_short: bool = False
+    """Whether custody does not cover all claims of a merchant that closes."""
     custody: int = 0
     bank_claim: int = 0
     payable: int = 0
@@ -718,7 +738,7 @@ class Book:
     # Refunds.
 
     def refuses_refund(self, card: Card, reason: str) -> str | None:  # noqa: PLR0911  # one for each refusal
-        """Say for what a refund is refused whatever it comes to; `reason` is None for an offer."""
+        """Say for what a refund is refused whatever it comes to."""
         standing = ("offered", "declined", "rejected", "withdrawn")
         if any(refund.status not in standing for refund in card.refunds):
             return "refund_in_progress"
@@ -728,7 +748,7 @@ class Book:
             return refusal
         if card.refundable_from is not None and self.today < card.refundable_from:
             return "refund_not_allowed"
-        if card.left == 0:
+        if card.left == 0 or (reason == "offer" and self.status == "notice"):
             return "refund_not_allowed"
         if reason == "cooling_off" and self.status != "notice":
             over = card.cooling_ends is not None and self.today > card.cooling_ends
@@ -848,6 +868,90 @@ class Book:
         if card.status == "active" and card.frozen_on is not None:
             card.run_on(self.today)
 
+    def give_back(self, receipt: UUID, refund_id: UUID) -> None:
+        amount = self.receipts.pop(receipt)
+        refund = Refund(refund_id, None, None, "receipt", "receipt", "decided", amount)
+        refund.order = next(self.numbers)
+        self.refunds.append(refund)
+        self.suspense -= amount
+
+    # A closure.
+
+    def refuses_closure(self) -> str | None:
+        return None if self.closure is None else "closure_in_progress"
+
+    def close(self, closure: Closure) -> None:
+        self.closure, self.status = closure, closure.status
+
+    def end_notice(self) -> None:
+        if self.closure is not None and self.closure.is_due(self.now):
+            self.closure.status = self.status = "closing"
+
+    @property
+    def free_payable(self) -> int:
+        return max(0, min(self.payable - self.waiting_amount, self.bank_claim))
+
+    def prepare_closure(self) -> None:
+        """Void what waits, decline what is offered, serve what waits, make good what left."""
+        self.void(self.cards)
+        self.settle()
+        self.serve()
+        made_good = self.free_payable
+        self.payable -= made_good
+        self.bank_claim -= made_good
+        for card in self.cards:
+            self._decline_offers_of(card)
+
+    def close_cards(self) -> int:
+        """Refund what nobody refunds yet, each card once; say how many."""
+        for refund in self.refunds:
+            if refund.status == "case_open" and refund.card is not None:
+                held = self.is_held(refund.card) or self.is_disputed(refund.card)
+                if not held:
+                    self.uphold(refund)
+        if self.bank_claim > self.free_payable:
+            self.is_short = True
+            return 0
+        if self.status == "refunding":
+            for receipt in list(self.receipts):
+                self.give_back(receipt, UUID(int=next(self.numbers)))
+        cards = [card for card in self.cards if self._is_to_be_closed(card)]
+        cards = [card for card in cards if not self.is_held(card) and not self.is_disputed(card)]
+        for card in cards:
+            refund = self.quote(card, "closure", "fault")
+            refund.refund_id = UUID(int=next(self.numbers))
+            self.enact(refund)
+        return len(cards)
+
+    @staticmethod
+    def _is_to_be_closed(card: Card) -> bool:
+        return card.status in LIVING and card.left > 0
+
+    def finish(self) -> None:
+        """End the closure if nothing is left to be refunded, paid, judged or answered."""
+        waits = (
+            any(self._is_to_be_closed(card) and not self.is_held(card) for card in self.cards)
+            or any(
+                refund.status in ("in_transit", "case_open")
+                or (
+                    refund.status == "decided"
+                    and not (refund.card is not None and self.is_held(refund.card))
+                )
+                for refund in self.refunds
+            )
+            or any(charge.dispute == "open" for charge in self.charges)
+        )
+        if waits or self.closure is None:
+            return
+        for charge in self.waiting:
+            charge.waits, charge.failed = None, True
+        made_good = self.free_payable
+        self.payable -= made_good
+        self.bank_claim -= made_good
+        uncovered = any(charge.failed for charge in self.charges)
+        ended = "closed_with_shortfall" if uncovered else "closed"
+        self.closure.status = self.status = ended
+
     # Files.
 
     def to_release(self) -> int:
@@ -861,6 +965,10 @@ class Book:
 
     def to_refund(self) -> list[Refund]:
         """Say which refunds a cut takes: oldest first and whole; a held one keeps its place."""
+        uncovered = self.bank_claim > max(0, self.payable - self.waiting_amount)
+        if self.status == "closing" or (self.status not in ("open", "notice") and uncovered):
+            # Two persons decide first; and what does not cover all is shared out first.
+            return []
         there = self.custody - self.in_transit("release") - self.in_transit("refund")
         left = there - self.kept("custody_account", there)
         taken: list[Refund] = []
@@ -882,6 +990,7 @@ class Book:
                 order.refund.status = "in_transit"
 
     def cancel(self, file: File) -> None:
+        file.cancelled = True
         for order in file.orders:
             if order.status == "pending":
                 self._undone(order, "cancelled", None)
@@ -889,7 +998,7 @@ class Book:
 
     def told(self, file: File, order: Order, status: str, reason: str | None) -> str:
         """Book what a bank says of an order (DOMAIN §5); say what it is called."""
-        file.seen = True
+        file.seen = file.seen or not file.cancelled
         outcome = "unchanged"
         match order.status, status:
             case "pending", "paid":

@@ -171,6 +171,13 @@ class OrderRow(NamedTuple):
     status: str
 
 
+class KnownFile(NamedTuple):
+    """A file that somebody else cut."""
+
+    file_id: UUID
+    bank: str
+
+
 class _Balance(NamedTuple):
     type: str
     amount: int
@@ -261,14 +268,18 @@ class Service:
 
     # Files.
 
+    async def closing_status(self) -> str:
+        async with self.db.snapshot() as tx:
+            return str(await tx.value("SELECT status FROM book"))
+
     async def cut(self, kind: str) -> list[PaymentFile]:
         return (await cutting.cut(self.bank.parts, FileKind(kind), asked=None, request=None)).value
 
-    async def cancel(self, file: PaymentFile) -> None:
+    async def cancel(self, file: PaymentFile | KnownFile) -> None:
         await files.cancel(self.bank.parts, file.file_id, request=None)
 
     async def bank_says(
-        self, file: PaymentFile, order_id: UUID, status: str, reason: str | None
+        self, file: PaymentFile | KnownFile, order_id: UUID, status: str, reason: str | None
     ) -> str:
         said = ReportedResult(
             order_id, ReportedStatus(status), None if reason is None else Reason(reason), None
