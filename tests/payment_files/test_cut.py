@@ -19,7 +19,7 @@ from app.ids import Prefix
 from app.ledger import checkpoints
 from app.ledger.chart import AccountType
 from app.ledger.checkpoints import Signer
-from app.payment_files import cutting, due, merchant_cuts, service
+from app.payment_files import cutting, due, merchant_cuts, order_queries, service
 from app.payment_files.domain import Below, FileFilter, FileKind, FileStatus
 from app.payment_files.errors import FileAlreadyDownloaded
 from tests.builder import SEALER
@@ -145,6 +145,21 @@ async def test_more_refunds_than_one_step_are_all_in_the_file(
     file = await world.one_file(FileKind.REFUND)
 
     assert (file.order_count, file.total_amount) == (7, 28)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 4])
+async def test_a_file_read_in_pieces_has_the_same_bytes(
+    world: World, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    for amount in range(1, 4):
+        await world.earned(await world.shop(), amount)
+    file = await world.one_file()
+    whole = await world.content(file)
+
+    monkeypatch.setattr(order_queries, "_PIECE", piece)
+
+    assert await world.content(file) == whole
+    assert sha256(whole).digest() == file.sha256
 
 
 async def test_a_merchant_whose_payee_is_not_approved_gets_no_order(world: World) -> None:
