@@ -381,6 +381,14 @@ class Life(RuleBasedStateMachine):
         assert done.release_amount == charge.moved
         self.seen["reversal served"] += waiting - len(self.book.waiting)
 
+    @step(1, which=WHICH)
+    def crowd(self, which: int) -> None:
+        """Charge one card again and again, and let nobody answer."""
+        self.tick()
+        card = self.rather(self.book.cards, self.is_whole, which)
+        for _ in range(plain.PENDING_PER_CARD + 1 if card else 0):
+            self.place(card, card.kind, 1, None, by_code=False)  # pyright: ignore[reportArgumentType, reportOptionalMemberAccess]  # there is one
+
     @step(4, which=WHICH, own=OWN, same=OWN)
     def confirmation(self, which: int, *, own: bool, same: bool) -> None:
         self.tick()
@@ -608,11 +616,22 @@ class Life(RuleBasedStateMachine):
         reason=["consumer_choice", "consumer_choice", "cooling_off", "cooling_off", *plain.CLAIMS],
     )
     def refund(self, which: int, reason: str, *, own: bool, same: bool) -> None:
-        """Ask for a refund with what the model says that it comes to."""
         self.tick()
         card = self.rather(self.book.cards, self.is_whole, which)
-        if card is None:
-            return
+        if card is not None:
+            self.ask_back(card, reason, own=own, same=same)
+
+    @step(2, which=WHICH)
+    def refund_after_a_dispute(self, which: int) -> None:
+        self.tick()
+        upheld = [one for one in self.book.charges if one.dispute == "upheld"]
+        cards = [use.card for one in upheld for use in one.uses if self.is_whole(use.card)]
+        card = self.choose(cards, which)
+        if card is not None:
+            self.ask_back(card, "service_unavailable", own=True, same=True)
+
+    def ask_back(self, card: plain.Card, reason: str, *, own: bool, same: bool) -> None:
+        """Ask for a refund with what the model says that it comes to."""
         book, who = self.book, self.asker(card.holder, own=own)
         refusal = book.refuses_refund(card, reason) if own else "not_found"
         judged = book.needs_case(card, reason)
