@@ -445,6 +445,7 @@ CREATE TABLE public.closure (
     run_microseconds bigint DEFAULT 0 NOT NULL,
     shortfall_amount bigint DEFAULT 0 NOT NULL,
     adjusting boolean DEFAULT false NOT NULL,
+    shared_seq bigint DEFAULT 0 NOT NULL,
     seen_seq bigint DEFAULT 0 NOT NULL,
     CONSTRAINT closure_card_count_check CHECK ((card_count >= 0)),
     CONSTRAINT closure_finished_has_an_end CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['closed'::text, 'closed_with_shortfall'::text, 'cancelled'::text])))),
@@ -1068,6 +1069,8 @@ CREATE UNIQUE INDEX policy_runs_on_once ON public.policy USING btree (key, regio
 CREATE INDEX purchase_accepted_by ON public.purchase USING btree (merchant_no, consumer, expires_at) WHERE ((status = 'awaiting_payment'::text) AND (accepted_at IS NOT NULL));
 
 CREATE INDEX receipt_in_suspense ON public.receipt USING btree (merchant_no, received_at) WHERE (status = 'suspense'::text);
+
+CREATE INDEX refund_grown_in_closure ON public.refund USING btree (merchant_no, card_id) WHERE ((status = 'decided'::text) AND (closure_id IS NULL) AND (card_id IS NOT NULL));
 
 CREATE UNIQUE INDEX refund_of_a_card_once ON public.refund USING btree (merchant_no, card_id) WHERE ((card_id IS NOT NULL) AND (supplements IS NULL) AND (status = ANY (ARRAY['requested'::text, 'case_open'::text, 'decided'::text, 'in_transit'::text, 'paid'::text, 'account_needed'::text])));
 

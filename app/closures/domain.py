@@ -132,6 +132,7 @@ class Closure(NamedTuple):
     run_microseconds: int = 0
     shortfall_amount: Fen = Fen(0)
     adjusting: bool = False
+    shared_seq: int = 0
     seen_seq: int = 0
 
     def is_due(self, at: datetime) -> bool:

@@ -45,32 +45,35 @@ _REFUND_CHANGES: Final = ("status", "amount", "unpaid_amount")
 
 
 async def level(db: Database, closure: Closure) -> Closure:
-    """Bring all that is decided to what custody covers; give the closure as it is then."""
+    """Bring all that is decided to what custody covers; give the closure as it is then.
+
+    Two workers at once do the same steps in turn. Where one of them finds that the other has
+    shared anew, it begins again, with the newer shares.
+    """
+    current = await share_where_due(db, closure)
+    while current.adjusting:
+        last = await adjust_step(db, current, after=None)
+        while last is not None:
+            last = await adjust_step(db, current, after=last)
+        async with db.snapshot() as tx:
+            current = await _read(tx, closure)
+    return current
+
+
+async def share_where_due(db: Database, closure: Closure) -> Closure:
+    """Share out what custody covers where that was not done, or is not right any more."""
     no = closure.merchant_no
     async with (
         db.transaction(patience_seconds=BULK_PATIENCE_SECONDS) as tx,
         locked_books(tx, [no]) as books,
     ):
-        current = await queries.find_closure(tx, no, closure.closure_id)
-        assert current is not None, "closures are never deleted"
+        current = await _read(tx, closure)
         if current.status not in {ClosureStatus.REFUNDING, *FINISHED}:
             return current
         standing = queries.standing_in(books[no])
         if standing.shortfall_amount != current.shortfall_amount or await is_outdated(tx, current):
             current = await share(tx, books[no], current)
-        elif not current.adjusting:
-            return current
-    last: UUID | None = None
-    while True:
-        done, last = await _adjust_step(db, current, after=last)
-        if done < STEP_MAX:
-            break
-    async with db.transaction() as tx, locked_books(tx, [no]):
-        current = await queries.find_closure(tx, no, closure.closure_id)
-        assert current is not None, "closures are never deleted"
-        current = current._replace(adjusting=False)
-        await queries.update_closure(tx, current)
-    return current
+        return current
 
 
 async def is_outdated(tx: Transaction, closure: Closure) -> bool:
@@ -98,9 +101,11 @@ async def share(tx: Transaction, book: LockedBook, closure: Closure) -> Closure:
         if claim.amount > 0
     ]
     await shares.keep_shares(tx, closure, rows)
-    changed = closure._replace(shortfall_amount=standing.shortfall_amount, adjusting=True)
+    seq = book.append(Entry("closure_shared_out", closure.closure_id, None, closure.content_hash()))
+    changed = closure._replace(
+        shortfall_amount=standing.shortfall_amount, adjusting=True, shared_seq=seq
+    )
     await queries.update_closure(tx, changed)
-    book.append(Entry("closure_shared_out", closure.closure_id, None, changed.content_hash()))
     if changed.shortfall_amount > closure.shortfall_amount:
         await shares.raise_shortfall(tx, changed)
     log.info(
@@ -112,23 +117,37 @@ async def share(tx: Transaction, book: LockedBook, closure: Closure) -> Closure:
     return changed
 
 
-async def _adjust_step(
-    db: Database, closure: Closure, *, after: UUID | None
-) -> tuple[int, UUID | None]:
-    """Bring some of the refunds decided before to their shares; say how many cards."""
+async def adjust_step(db: Database, closure: Closure, *, after: UUID | None) -> UUID | None:
+    """Bring some of the refunds decided before to their shares; say after which card to go on.
+
+    None where none is left, and refunds may be cut again; or where another has shared anew since
+    this closure was read: then nothing is done, and who shared has its own steps to take.
+    """
     no = closure.merchant_no
     async with (
         db.transaction(patience_seconds=BULK_PATIENCE_SECONDS) as tx,
         locked_books(tx, [no]) as books,
     ):
         book = books[no]
+        if (await _read(tx, closure)).shared_seq != closure.shared_seq:
+            return None
         if after is None:
             for receipt in await shares.receipts_off_their_share(tx, no):
                 await _resize_receipt(tx, book, receipt)
         cards = await shares.cards_off_their_share(tx, no, after=after, limit=STEP_MAX)
         if cards:
             await _resize_cards(tx, book, closure, cards)
-    return len(cards), cards[-1].card_id if cards else None
+        if len(cards) == STEP_MAX:
+            return cards[-1].card_id
+        # In the step's own transaction: no newer shares can come between.
+        await shares.mark_levelled(tx, closure)
+    return None
+
+
+async def _read(tx: Transaction, closure: Closure) -> Closure:
+    found = await queries.find_closure(tx, closure.merchant_no, closure.closure_id)
+    assert found is not None, "closures are never deleted"
+    return found
 
 
 async def _resize_cards(
@@ -158,7 +177,7 @@ async def _resize_cards(
     await tx.insert("card_entry", CardEntry, lines)
     await tx.update("refund", CardRefund, changed, key=_REFUND_KEY, mutable=_REFUND_CHANGES)
     await tx.insert("refund", CardRefund, added)
-    await queries.recount(tx, closure)
+    await shares.recount(tx, closure)
 
 
 async def _resize_receipt(tx: Transaction, book: LockedBook, receipt: Receipt) -> None:

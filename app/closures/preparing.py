@@ -19,7 +19,7 @@ from app.ledger.books import locked_books
 from app.ledger.chart import AccountType
 from app.ledger.posting import Entry, Movement
 from app.payment_files import service as files
-from app.payment_files.closure_queries import keeps_refunds
+from app.payment_files.closure_queries import takes_refunds_back
 from app.payment_files.cutting import cut
 from app.payment_files.domain import FileKind, pays_merchant
 from app.payment_files.errors import FileAlreadyDownloaded
@@ -106,7 +106,7 @@ async def _cut_again(tools: Tools, closure: Closure) -> None:
         kinds: list[str] = []
         if not pays_merchant(closure.status):
             kinds.append(FileKind.RELEASE)
-        if await keeps_refunds(tx, no):
+        if await takes_refunds_back(tx, no):
             kinds.append(FileKind.REFUND)
         await step_queries.plan_recuts(tx, await step_queries.files_to_cut_again(tx, no, kinds))
         recuts = await step_queries.waiting_recuts(tx, no)

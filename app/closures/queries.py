@@ -275,17 +275,3 @@ async def count_certificates(tx: Transaction, closure: Closure) -> int:
     )
     assert isinstance(found, int), "a count is a number"
     return found
-
-
-async def recount(tx: Transaction, closure: Closure) -> None:
-    """Count anew what the closure refunded, after refunds were brought to their shares."""
-    await tx.execute(
-        """
-        UPDATE closure SET refunded_amount = (
-            SELECT coalesce(sum(amount), 0) FROM refund
-            WHERE refund.merchant_no = :no AND refund.closure_id = :id)
-        WHERE merchant_no = :no AND closure_id = :id
-        """,
-        no=closure.merchant_no,
-        id=closure.closure_id,
-    )

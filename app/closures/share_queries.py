@@ -243,3 +243,30 @@ async def raise_shortfall(tx: Transaction, closure: Closure) -> None:
         closure_id=closure.closure_id,
         detail=json.dumps({"shortfall_amount": closure.shortfall_amount}),
     )
+
+
+async def mark_levelled(tx: Transaction, closure: Closure) -> None:
+    """Record that all refunds are at the shares that were made then; not at newer ones."""
+    await tx.execute(
+        """
+        UPDATE closure SET adjusting = false
+        WHERE merchant_no = :no AND closure_id = :id AND shared_seq = :shared_seq
+        """,
+        no=closure.merchant_no,
+        id=closure.closure_id,
+        shared_seq=closure.shared_seq,
+    )
+
+
+async def recount(tx: Transaction, closure: Closure) -> None:
+    """Count anew what the closure refunded, after refunds were brought to their shares."""
+    await tx.execute(
+        """
+        UPDATE closure SET refunded_amount = (
+            SELECT coalesce(sum(amount), 0) FROM refund
+            WHERE refund.merchant_no = :no AND refund.closure_id = :id)
+        WHERE merchant_no = :no AND closure_id = :id
+        """,
+        no=closure.merchant_no,
+        id=closure.closure_id,
+    )

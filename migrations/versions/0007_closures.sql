@@ -28,6 +28,9 @@ CREATE TABLE closure (
     shortfall_amount bigint NOT NULL DEFAULT 0 CHECK (shortfall_amount >= 0),
     -- Whether refunds decided before are still being brought to their shares: none is cut.
     adjusting boolean NOT NULL DEFAULT false,
+    -- The book's seq when all was shared out last: who brings refunds to their shares stops where
+    -- another has shared anew.
+    shared_seq bigint NOT NULL DEFAULT 0,
     -- The book's seq when the end was looked at last: what came since may change it.
     seen_seq bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (merchant_no, closure_id),
@@ -97,6 +100,10 @@ ALTER TABLE refund ADD CONSTRAINT refund_amount_is_positive CHECK (
     amount > 0 OR (amount = 0 AND (card_id IS NOT NULL OR unpaid_amount > 0)
         AND status NOT IN ('decided', 'in_transit', 'account_needed')));
 CREATE INDEX refund_of_closure ON refund (merchant_no, refund_id) WHERE closure_id IS NOT NULL;
+-- What others than the closure decided, and no bank has got: each cut of a closing merchant asks
+-- whether one of them grew beyond its share.
+CREATE INDEX refund_grown_in_closure ON refund (merchant_no, card_id)
+    WHERE status = 'decided' AND closure_id IS NULL AND card_id IS NOT NULL;
 
 -- A closing merchant's cards wait for their disputes; few uses are disputed at a time.
 CREATE INDEX charge_disputed ON charge (merchant_no) WHERE status = 'disputed';
