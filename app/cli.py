@@ -13,7 +13,7 @@ from app.commands.migrate import migrate
 from app.commands.refunds import refunds
 from app.commands.run import run
 from app.commands.seed import seed
-from app.commands.serve import serve
+from app.commands.serve import serve, web_process
 from app.commands.verify import verify_ledger
 from app.commands.verify_evidence import verify_evidence
 from app.commands.worker import worker
@@ -46,6 +46,7 @@ app = typer.Typer(
 
 app.command()(run)
 app.command()(serve)
+app.command("web-process", hidden=True)(web_process)
 app.command()(worker)
 app.command()(migrate)
 app.command()(seed)

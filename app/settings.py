@@ -96,7 +96,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8_000, ge=1, le=_PORT_MAX)
     metrics_port: int = Field(default=0, ge=0, le=_PORT_MAX)
-    """0 chooses: the port plus 1000 (9000), or minus 1000 where that is no port."""
+    """0 chooses: the port plus 1000 (9000), or minus 1000 where that is no port. Of several web
+    processes the first has this one, and each further one the next."""
+    web_processes: int = Field(default=1, ge=1, le=16)
+    """How many processes `anxin serve` serves the port with; more than one needs Linux."""
     base_url: str = ""
     """Where clients reach the service, without `/v1`; empty means `http://HOST:PORT`."""
     database_url: DatabaseUrl | None = None
@@ -120,10 +123,26 @@ class Settings(BaseSettings):
         port = int(str(values.get("port") or 8_000))
         if not int(str(values.get("metrics_port") or 0)):
             above = port + _METRICS_PORT_OFFSET
-            values["metrics_port"] = above if above <= _PORT_MAX else port - _METRICS_PORT_OFFSET
+            last = above + int(str(values.get("web_processes") or 1)) - 1
+            values["metrics_port"] = above if last <= _PORT_MAX else port - _METRICS_PORT_OFFSET
         if not values.get("base_url"):
             values["base_url"] = f"http://{values.get('host') or '127.0.0.1'}:{port}"
         return values
+
+    @model_validator(mode="after")
+    def _has_a_metrics_port_for_each_process(self) -> Self:
+        ports = self.metrics_ports
+        if ports[-1] > _PORT_MAX or self.port in ports:
+            raise ValueError(
+                f"METRICS_PORT {ports[0]} leaves no port of its own to each of WEB_PROCESSES "
+                f"{self.web_processes}: they are {ports[0]} to {ports[-1]}, PORT is {self.port}."
+            )
+        return self
+
+    @property
+    def metrics_ports(self) -> range:
+        """The metrics port of each web process: several registries are not one."""
+        return range(self.metrics_port, self.metrics_port + self.web_processes)
 
     @property
     def is_sandbox(self) -> bool:

@@ -249,13 +249,18 @@ class LocalIssuer:
         except FileNotFoundError:
             key = OKPKey.generate_key("Ed25519", {"kid": "sandbox", "use": "sig"}, private=True)
         data.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(key.as_dict(private=True), file)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            # Under its name it is whole: several processes may start at once and look for it.
+            path.hardlink_to(unfinished)
         except FileExistsError:
             # Another process was first: its key is the one.
             return LocalIssuer.of(data)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(key.as_dict(private=True), file)
+        finally:
+            unfinished.unlink()
         return LocalIssuer(key)
 
     @property

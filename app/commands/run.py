@@ -8,8 +8,6 @@ What was started last is stopped first, so that no process loses its database.
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +17,14 @@ from typing import Final
 import httpx
 from rich.console import Console
 
+from app.commands.children import Child, start_child, stop_children
 from app.commands.migrate import owner_url
 from app.commands.seed import seed_into
 from app.commands.starting import (
     SUPERVISOR_VARIABLE,
     check_before_start,
     database_url,
-    refuse_busy_port,
+    refuse_busy_ports,
     with_sandbox_keys,
 )
 from app.db.embedded import embedded_postgres, exclusive
@@ -49,7 +48,7 @@ class _Child:
     """One of our processes."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Child
 
 
 def run() -> None:
@@ -57,8 +56,7 @@ def run() -> None:
     console = Console(stderr=True, soft_wrap=True)
     settings = read_environment()
     refuse_unsafe_production(settings)
-    refuse_busy_port(settings.host, settings.port, setting="PORT")
-    refuse_busy_port(settings.host, settings.metrics_port, setting="METRICS_PORT")
+    refuse_busy_ports(settings)
     with contextlib.suppress(_Stopped), _stoppable(), _database(settings) as found:
         complete = with_sandbox_keys(found)
         migrate(owner_url(complete), database_url(complete))
@@ -132,22 +130,11 @@ def _environment(settings: Settings) -> Mapping[str, str]:
 
 @contextlib.contextmanager
 def _child(name: str, environment: Mapping[str, str]) -> Generator[_Child, None, None]:
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-m", "app.cli", name],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        # Its own session: Ctrl-C reaches us alone, and we stop everything in order.
-        start_new_session=True,
-    )
+    process = start_child(name, environment=environment)
     try:
         yield _Child(name, process)
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop_children([process], seconds_max=_STOP_SECONDS_MAX)
 
 
 def _wait_until_ready(settings: Settings, children: Sequence[_Child]) -> None:

@@ -19,8 +19,9 @@ from app.db.migrating import check_database
 from app.settings import Settings, StartRefused, load_settings, refuse_unsafe_production
 
 SUPERVISOR_VARIABLE: Final = "ANXIN_SUPERVISOR"
-"""Set by `anxin run` for its children: the process to end with."""
+"""Set for the processes that a command starts: the one to end with."""
 
+_LOOPBACK: Final = "127.0.0.1"
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -85,12 +86,21 @@ def database_url(settings: Settings) -> str:
     return settings.database_url
 
 
-def refuse_busy_port(host: str, port: int, *, setting: str) -> None:
-    """Refuse a port that somebody listens on, before anything is started.
+def refuse_busy_ports(settings: Settings, *, shares_port: bool = False) -> None:
+    """Refuse ports of a web process that somebody listens on, before anything is started.
+
+    With `shares_port` others of the same service may listen on PORT already.
 
     Raises:
-        StartRefused: The port cannot be had.
+        StartRefused: One of them cannot be had.
     """
+    if not shares_port:
+        _refuse_busy_port(settings.host, settings.port, setting="PORT")
+    for port in settings.metrics_ports:
+        _refuse_busy_port(_LOOPBACK, port, setting="METRICS_PORT")
+
+
+def _refuse_busy_port(host: str, port: int, *, setting: str) -> None:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -104,7 +114,7 @@ def refuse_busy_port(host: str, port: int, *, setting: str) -> None:
 
 
 def end_with_supervisor() -> None:
-    """Ask the kernel to stop this process when `anxin run` is killed without a chance to do it."""
+    """Ask the kernel to stop this process when its starter is killed without a chance to do it."""
     supervisor = os.environ.get(SUPERVISOR_VARIABLE)
     if supervisor is None or sys.platform != "linux":
         return

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from app.commands import serve as command
+from app.settings import Settings
 from tests.cluster import Cluster
 from tests.contract.running import running
 
@@ -87,22 +88,10 @@ def _memory(process: Path) -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_the_web_process_bounds_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_web_process_bounds_heads() -> None:
     """`anxin serve` gives uvicorn the protocol that has limits."""
-    given: dict[str, Any] = {}
-
-    def run(_app: str, **options: Any) -> None:
-        given.update(options)
-
-    def fine(*_: Any, **__: Any) -> None:
-        """Find no fault: what is looked at is how the server would be started."""
-
-    monkeypatch.setattr(command.uvicorn, "run", run)
-    monkeypatch.setattr(command, "check_before_start", fine)
-    monkeypatch.setattr(command, "refuse_busy_port", fine)
-    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@localhost/none")
-    command.serve()
-    assert given["http"] is command.BoundedProtocol
+    settings = Settings(database_url="postgresql://nobody@localhost/none")
+    assert command.server_config(settings).http is command.BoundedProtocol
 
 
 async def test_a_body_of_300_mb_is_refused_and_never_held(sandbox: Any, port: int) -> None:

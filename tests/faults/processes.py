@@ -1,13 +1,14 @@
 """The service's own processes, started as an operator starts them, and killed as a kernel kills."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -38,12 +39,64 @@ def free_port() -> int:
         return port
 
 
+def free_ports(count: int) -> int:
+    """Give the first of so many ports in a row that nobody listens on now."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+
+
+def parents() -> Iterator[tuple[int, int]]:
+    """Give every process that runs, with its parent."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                if stat[0] != "Z":
+                    yield int(entry.name), int(stat[1])
+
+
 class Start(Protocol):
     """Starts `anxin NAME` and waits until it is ready."""
 
     async def __call__(
         self, name: str = "serve", *, database_url: str | None = None, **environment: str
     ) -> "Process": ...
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process that one of ours started: one of several web processes."""
+
+    pid: int
+
+    @property
+    def is_running(self) -> bool:
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] != "Z"
+
+    def pause(self) -> None:
+        """Stop its world: nothing that is under way goes on."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it as a kernel does that is out of memory."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    async def gone(self) -> None:
+        """Wait until it is there no more."""
+        async with asyncio.timeout(_STOP_SECONDS_MAX):
+            while self.is_running:
+                await asyncio.sleep(_TURN_SECONDS)
 
 
 @dataclass(slots=True)
@@ -84,10 +137,13 @@ class Process:
         assert self._process is not None
         return self._process.pid
 
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "app.cli", self.name, *arguments]
+
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", self.name],
+                self.command(),
                 cwd=ROOT,
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,
@@ -111,11 +167,22 @@ class Process:
                     assert self.is_running, self.tail()
                     await asyncio.sleep(_TURN_SECONDS)
 
+    def children(self) -> list[Child]:
+        """Give the processes that it started and that run."""
+        return [Child(pid) for pid, parent in parents() if parent == self.pid]
+
+    async def all_serve(self) -> list[Child]:
+        """Wait until each of several web processes serves: its metrics say so."""
+        count, first = (int(self.environment[name]) for name in ("WEB_PROCESSES", "METRICS_PORT"))
+        async with asyncio.timeout(_READY_SECONDS_MAX), httpx.AsyncClient(trust_env=False) as http:
+            for port in range(first, first + count):
+                while not await _answers(http, f"http://127.0.0.1:{port}/metrics"):
+                    assert self.is_running, self.tail()
+                    await asyncio.sleep(_TURN_SECONDS)
+        return self.children()
+
     async def _is_ready(self, http: httpx.AsyncClient) -> bool:
-        try:
-            return (await http.get("/readyz", timeout=3)).is_success
-        except httpx.TransportError:
-            return False
+        return await _answers(http, "/readyz")
 
     @property
     def is_running(self) -> bool:
@@ -133,6 +200,11 @@ class Process:
         assert self._process is not None
         self._process.kill()
         self._process.wait(_STOP_SECONDS_MAX)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end; give its status."""
+        assert self._process is not None
+        return self._process.wait(seconds)
 
     def stop(self) -> None:
         """End it in good order."""
@@ -165,3 +237,10 @@ class Process:
                 if told.get("event") == event:
                     found.append(told)
         return found
+
+
+async def _answers(http: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await http.get(url, timeout=3)).is_success
+    except httpx.TransportError:
+        return False

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.faults.postgres import data_folder
-from tests.faults.processes import ROOT, Process, free_port
+from tests.faults.processes import ROOT, Process, free_port, parents
 from tests.faults.rounds import ROUNDS
 
 pytestmark = pytest.mark.faults
@@ -34,7 +34,7 @@ class Run:
     def children(self) -> set[int]:
         """Give every process that it started, and those that they started."""
         found = {self.process.pid}
-        while more := {pid for pid, parent in _parents() if parent in found} - found:
+        while more := {pid for pid, parent in parents() if parent in found} - found:
             found |= more
         return found - {self.process.pid}
 
@@ -54,15 +54,6 @@ class Run:
             # Its last step: whoever finds the file may call.
             while not (self.data / "sandbox.json").exists():
                 await asyncio.sleep(_TURN_SECONDS)
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                stat = (entry / "stat").read_text().rpartition(")")[2].split()
-                if stat[0] != "Z":
-                    yield int(entry.name), int(stat[1])
 
 
 def _environment(data: Path, port: int, **more: str) -> dict[str, str]:
@@ -111,7 +102,7 @@ def refused(data: Path, port: int, **environment: str) -> str:
 
 async def _gone(pids: set[int]) -> None:
     async with asyncio.timeout(_STOP_SECONDS_MAX):
-        while pids & {pid for pid, _ in _parents()}:
+        while pids & {pid for pid, _ in parents()}:
             await asyncio.sleep(_TURN_SECONDS)
 
 

@@ -1,0 +1,145 @@
+"""Web processes that are kept running: what dies is started again, and at the end all stop.
+
+One that ends before it ever served would end again: then nothing starts. Later ends are mended,
+at once and then at ever longer intervals, because what stands in the way (a database that is
+gone, too little memory) passes while the others serve.
+"""
+
+import signal
+import socket
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from app.commands.children import Child, start_child, stop_children
+from app.settings import StartRefused
+
+_LOOPBACK: Final = "127.0.0.1"
+_POLL_SECONDS: Final = 0.1
+_CONNECT_SECONDS: Final = 0.5
+_STOP_SECONDS_MAX: Final = 15
+"""More than a web process gives its last calls, less than `anxin run` gives this process."""
+_STEADY_SECONDS: Final = 10.0
+_PAUSE_SECONDS_MAX: Final = 30.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_log = structlog.stdlib.get_logger()
+
+
+def pause_before_restart(short_lives: int) -> float:
+    """Give the seconds to wait after so many lives in a row that ended within seconds."""
+    return min(2.0 ** (short_lives - 1), _PAUSE_SECONDS_MAX) if short_lives else 0.0
+
+
+@dataclass(slots=True)
+class Supervised:
+    """One web process, through all of its lives."""
+
+    number: int
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    metrics_port: int
+    has_served: bool = False
+    _child: Child | None = None
+    _started_at: float = 0.0
+    _short_lives: int = 0
+    _due_at: float = 0.0
+
+    def start(self) -> Child:
+        """Start it."""
+        self._child = start_child(*self.arguments, environment=self.environment)
+        self._started_at = time.monotonic()
+        _log.info("web_process.started", number=self.number, pid=self._child.pid)
+        return self._child
+
+    def look(self) -> None:
+        """Start it again where it ended.
+
+        Raises:
+            StartRefused: It ended and had never served.
+        """
+        if self._child is None:
+            if time.monotonic() >= self._due_at:
+                self.start()
+            return
+        status = self._child.poll()
+        if status is not None:
+            self._child = None
+            self._ended(status)
+        elif not self.has_served:
+            # Its port of metrics opens when all of it is there, and was free before.
+            self.has_served = _is_open(self.metrics_port)
+
+    def _ended(self, status: int) -> None:
+        if not self.has_served:
+            raise StartRefused(
+                f"Web process {self.number} ended with status {status} before it served, for the"
+                " reason that stands above; everything is stopped."
+            )
+        now = time.monotonic()
+        is_short = now - self._started_at < _STEADY_SECONDS
+        self._short_lives = self._short_lives + 1 if is_short else 0
+        pause = pause_before_restart(self._short_lives)
+        self._due_at = now + pause
+        _log.warning(
+            "web_process.ended", number=self.number, status=status, restart_after_seconds=pause
+        )
+
+    @property
+    def child(self) -> Child | None:
+        """The running process, unless it waits to be started again."""
+        return self._child
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Whether somebody asked us to stop. Set by a signal, so nothing here may wait or raise."""
+
+    to_stop: bool = False
+
+    def note(self, _number: int, _frame: FrameType | None) -> None:
+        self.to_stop = True
+
+
+def supervise(processes: Sequence[Supervised]) -> None:
+    """Run web processes until a signal to stop; then stop them all.
+
+    Raises:
+        StartRefused: One of them could not start; the others are stopped.
+    """
+    with _asked() as asked, _all_stopped(processes):
+        for process in processes:
+            process.start()
+        while not asked.to_stop:
+            for process in processes:
+                process.look()
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _asked() -> Generator[_Asked, None, None]:
+    asked = _Asked()
+    for number in _SIGNALS:
+        signal.signal(number, asked.note)
+    yield asked
+
+
+@contextmanager
+def _all_stopped(processes: Sequence[Supervised]) -> Generator[None, None, None]:
+    try:
+        yield
+    finally:
+        running = [process.child for process in processes if process.child is not None]
+        for late in stop_children(running, seconds_max=_STOP_SECONDS_MAX):
+            _log.warning("web_process.killed", pid=late.pid)
+
+
+def _is_open(port: int) -> bool:
+    with suppress(OSError), socket.create_connection((_LOOPBACK, port), _CONNECT_SECONDS):
+        return True
+    return False
