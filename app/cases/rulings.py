@@ -13,7 +13,7 @@ from app.cases.domain import Ruling, is_silent
 from app.cases.errors import CaseState
 from app.cases.rows import CaseDecision, CaseKind, CaseStatus, DecidedBy
 from app.errors import FieldError, InvalidRequest, NotFound
-from app.ids import PLATFORM_NO, Prefix, merchant_no_of, parse, to_text
+from app.ids import Prefix, merchant_no_of, parse, to_text
 from app.writer import requests
 from app.writer.answers import Answered, as_facts, from_facts
 
@@ -53,11 +53,12 @@ async def propose(
         InvalidRequest: `used_amount` is missing, or has no place here.
         NotFound: There is no such case.
     """
+    no = merchant_no_of(case_id)
     async with db.transaction() as tx:
-        stored = await requests.claim(tx, PLATFORM_NO, request)
+        stored = await requests.claim(tx, no, request)
         if stored is not None:
             return Answered(from_facts(Approval, stored), replayed=True)
-        case = await queries.find_case(tx, merchant_no_of(case_id), case_id)
+        case = await queries.find_case(tx, no, case_id)
         if case is None:
             raise NotFound
         _check_used_amount(case, proposal)
@@ -74,7 +75,7 @@ async def propose(
         approval = await approvals.propose(tx, DECIDE, subject, facts, proposal.by)
         await requests.keep(
             tx,
-            PLATFORM_NO,
+            no,
             request,
             command=DECIDE,
             subject_id=approval.approval_id,

@@ -11,7 +11,7 @@ from app.closures.answer import closure_answer, preview_facts
 from app.closures.domain import Closure, ClosureEvent, ClosureStatus, next_status
 from app.closures.service import end_notice, preview_in, require_closure, take_effect, view_of
 from app.errors import NotFound
-from app.ids import PLATFORM_NO, Prefix, merchant_no_of, parse, to_text
+from app.ids import Prefix, merchant_no_of, parse, to_text
 from app.ledger.books import locked_books
 from app.money import Fen
 from app.writer import requests
@@ -44,20 +44,20 @@ async def propose_execution(
         IdempotencyKeyReused: The key was used for another request.
         NotFound: There is no such closure, or it is outside the regulator's scope.
     """
+    no = merchant_no_of(closure_id)
     async with db.transaction() as tx:
         await require_closure(tx, closure_id, by)
-        stored = await requests.claim(tx, PLATFORM_NO, request)
+        stored = await requests.claim(tx, no, request)
         if stored is not None:
             return Answered(from_facts(approvals.Approval, stored), replayed=True)
         # One proposal at a time: who asks at once waits for the first, and finds it.
-        async with locked_books(tx, [merchant_no_of(closure_id)]) as books:
-            (book,) = books.values()
-            closure = await end_notice(tx, book, await require_closure(tx, closure_id, by))
+        async with locked_books(tx, [no]) as books:
+            closure = await end_notice(tx, books[no], await require_closure(tx, closure_id, by))
             next_status(ClosureStatus(closure.status), ClosureEvent.EXECUTE)
         approval = await _proposed(tx, closure, by.person_id)
         await requests.keep(
             tx,
-            PLATFORM_NO,
+            no,
             request,
             command="propose_closure",
             subject_id=approval.approval_id,

@@ -18,7 +18,7 @@ from app.holds.commands import LiftHold, PlaceHold
 from app.holds.domain import Held, HoldStatus, held_by
 from app.holds.errors import HoldNotActive
 from app.holds.queries import EVERYWHERE, HoldFilter, Scope
-from app.ids import PLATFORM_NO, Prefix, merchant_no_of, new_id, parse, to_text
+from app.ids import Prefix, merchant_no_of, new_id, parse, to_text
 from app.writer import requests
 from app.writer.answers import Answered, as_facts, from_facts
 
@@ -118,7 +118,7 @@ async def propose_lift(
         NotFound: There is no such hold for this authority.
     """
     async with db.transaction() as tx:
-        stored = await requests.claim(tx, PLATFORM_NO, request)
+        stored = await requests.claim(tx, merchant_no_of(hold_id), request)
         if stored is not None:
             return Answered(from_facts(Approval, stored), replayed=True)
         await queries.lock_lifting(tx, hold_id)
@@ -137,7 +137,7 @@ async def propose_lift(
             )
         await requests.keep(
             tx,
-            PLATFORM_NO,
+            merchant_no_of(hold_id),
             request,
             command=LIFT,
             subject_id=approval.approval_id,

@@ -58,7 +58,7 @@ async def propose_payee(
     """
     no = merchant_no_of(receipt_id)
     async with till.db.transaction() as tx:
-        stored = await requests.claim(tx, PLATFORM_NO, request)
+        stored = await requests.claim(tx, no, request)
         if stored is not None:
             return Answered(from_facts(Approval, stored), replayed=True)
         if no == PLATFORM_NO or await queries.find_receipt(tx, no, receipt_id) is None:
@@ -80,7 +80,7 @@ async def propose_payee(
         )
         await requests.keep(
             tx,
-            PLATFORM_NO,
+            no,
             request,
             command=PAYEE,
             subject_id=approval.approval_id,

@@ -176,12 +176,13 @@ class _Proposal:
 
 async def _propose(db: Database, proposal: _Proposal, request: RequestKey) -> Answered[Approval]:
     action, receipt_id, purchase_id = proposal.action, proposal.receipt_id, proposal.purchase_id
+    no = merchant_no_of(receipt_id)
     async with db.transaction() as tx:
-        stored = await requests.claim(tx, PLATFORM_NO, request)
+        stored = await requests.claim(tx, no, request)
         if stored is not None:
             return Answered(from_facts(Approval, stored), replayed=True)
-        receipt = await queries.find_receipt(tx, merchant_no_of(receipt_id), receipt_id)
-        if receipt is None or receipt.merchant_no == PLATFORM_NO:
+        receipt = await queries.find_receipt(tx, no, receipt_id)
+        if receipt is None or no == PLATFORM_NO:
             raise NotFound
         if receipt.status != ReceiptStatus.SUSPENSE:
             raise ReceiptNotInSuspense(receipt.status)
@@ -194,7 +195,7 @@ async def _propose(db: Database, proposal: _Proposal, request: RequestKey) -> An
         approval = await approvals.propose(tx, action, subject, facts, proposal.by)
         await requests.keep(
             tx,
-            PLATFORM_NO,
+            no,
             request,
             command=action,
             subject_id=approval.approval_id,

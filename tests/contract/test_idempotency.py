@@ -168,6 +168,49 @@ async def test_one_consumer_may_use_one_key_at_two_merchants(world: World) -> No
     assert len({answer.json()["id"] for answer in answers}) == 2
 
 
+NAMES_A_MERCHANTS_THING = [
+    ROWS["POST", path]
+    for path in (
+        "/v1/cases/{case_id}/decisions",
+        "/v1/closures/{closure_id}/cancel",
+        "/v1/closures/{closure_id}/execute",
+        "/v1/holds/{hold_id}/lift",
+        "/v1/merchants/{merchant_id}/closures",
+        "/v1/merchants/{merchant_id}/stores",
+        "/v1/receipts/{receipt_id}/match",
+        "/v1/receipts/{receipt_id}/payee-account",
+        "/v1/receipts/{receipt_id}/return",
+    )
+]
+
+
+@pytest.mark.parametrize("row", NAMES_A_MERCHANTS_THING, ids=str)
+async def test_a_key_names_one_request_at_a_merchant_whatever_is_called(
+    world: World, row: Row
+) -> None:
+    path, body = await row.prepare(world, world.a)
+    merchant_id = world.a.merchant_id
+    if row.path.startswith("/v1/closures/"):
+        closure = await world.got("/".join(path.split("/")[:4]), world.operator)
+        merchant_id = closure["merchant_id"]
+    elif row.path.startswith("/v1/merchants/"):
+        merchant_id = path.split("/")[3]
+    hold = {"target": "payable", "target_id": merchant_id, "document_number": "1", "reason": "2"}
+    key = uuid4().hex
+    first = await world.call("POST", "/v1/holds", world.operator, hold, key=key)
+    assert first.status_code == 201, first.text
+    before = await world.digest()
+
+    answer = await world.call("POST", path, world.operator, body, key=key)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert await world.digest() == before
+    again = await world.call("POST", path, world.operator, body, key=uuid4().hex)
+    assert again.status_code == row.status, again.text
+    lifted = await world.made(f"/v1/holds/{first.json()['id']}/lift", world.operator)
+    await world.made(f"/v1/approvals/{lifted['id']}/approve", world.operator2)
+
+
 @dataclass
 class Sent:
     """A request that was made, and its answer."""
