@@ -31,9 +31,13 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _log = structlog.stdlib.get_logger()
 
 
-def pause_before_restart(short_lives: int) -> float:
-    """Give the seconds to wait after so many lives in a row that ended within seconds."""
-    return min(2.0 ** (short_lives - 1), _PAUSE_SECONDS_MAX) if short_lives else 0.0
+def pause_before_restart(lived_seconds: float, *, failures: int) -> float:
+    """Give the seconds to wait: none after a life of some length, else ever more.
+
+    `failures` counts the lives in a row, this one included, in which it never served.
+    """
+    is_steady = not failures and lived_seconds >= _STEADY_SECONDS
+    return 0.0 if is_steady else min(2.0**failures, _PAUSE_SECONDS_MAX)
 
 
 @dataclass(slots=True)
@@ -44,16 +48,18 @@ class Supervised:
     arguments: Sequence[str]
     environment: Mapping[str, str]
     metrics_port: int
-    has_served: bool = False
     _child: Child | None = None
     _started_at: float = 0.0
-    _short_lives: int = 0
     _due_at: float = 0.0
+    _serves: bool = False
+    """Since it was started this time."""
+    _has_served: bool = False
+    _failures: int = 0
 
     def start(self) -> Child:
         """Start it."""
         self._child = start_child(*self.arguments, environment=self.environment)
-        self._started_at = time.monotonic()
+        self._started_at, self._serves = time.monotonic(), False
         _log.info("web_process.started", number=self.number, pid=self._child.pid)
         return self._child
 
@@ -71,20 +77,19 @@ class Supervised:
         if status is not None:
             self._child = None
             self._ended(status)
-        elif not self.has_served:
-            # Its port of metrics opens when all of it is there, and was free before.
-            self.has_served = _is_open(self.metrics_port)
+        elif not self._serves and _is_open(self.metrics_port):
+            # This port opens when all of it is there, and was free before.
+            self._serves = self._has_served = True
 
     def _ended(self, status: int) -> None:
-        if not self.has_served:
+        if not self._has_served:
             raise StartRefused(
                 f"Web process {self.number} ended with status {status} before it served, for the"
                 " reason that stands above; everything is stopped."
             )
         now = time.monotonic()
-        is_short = now - self._started_at < _STEADY_SECONDS
-        self._short_lives = self._short_lives + 1 if is_short else 0
-        pause = pause_before_restart(self._short_lives)
+        self._failures = 0 if self._serves else self._failures + 1
+        pause = pause_before_restart(now - self._started_at, failures=self._failures)
         self._due_at = now + pause
         _log.warning(
             "web_process.ended", number=self.number, status=status, restart_after_seconds=pause

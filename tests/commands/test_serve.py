@@ -128,8 +128,11 @@ def test_a_web_process_is_not_started_by_hand() -> None:
         web_process(1)
 
 
-def test_restarts_come_ever_later_but_always_come() -> None:
-    assert [pause_before_restart(lives) for lives in (0, 1, 2, 3, 6, 9)] == [0, 1, 2, 4, 30, 30]
+def test_restarts_come_at_once_after_a_steady_life_and_ever_later_after_none() -> None:
+    assert pause_before_restart(10.0, failures=0) == 0
+    assert pause_before_restart(9.9, failures=0) == 1
+    pauses = [pause_before_restart(60.0, failures=failures) for failures in range(1, 10)]
+    assert pauses == [2, 4, 8, 16, 30, 30, 30, 30, 30]
 
 
 @pytest.mark.parametrize(

@@ -3,23 +3,36 @@
 import asyncio
 from random import Random
 from time import monotonic
+from typing import Protocol
+
+import asyncpg
 
 from tests.faults.postgres import OpenBatch, open_batches
-from tests.faults.processes import Process
 from tests.faults.world import World
 
 _AIM_SECONDS_MAX = 30
+_LOOKS = 3
+_LOOK_SECONDS = 0.1
 _SLICE_SECONDS_MAX = 0.1
 """How long a process is let go at most before it is stopped again; longer with each try, since
 on a busy machine a few milliseconds may be none for it."""
 
 
+class Paused(Protocol):
+    """What can be stopped where it is: a process, or several as one."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
 async def catch_in_flight(
-    world: World, web: Process, random: Random, *, aimed: bool
+    world: World, web: Paused, random: Random, *, aimed: bool, alone: bool = True
 ) -> list[OpenBatch]:
     """Stop a web process's world, and give the batches that it has open: locked, not committed.
 
-    With `aimed` it is let go and stopped again until it has one; else wherever it is.
+    With `aimed` it is let go and stopped again until it has one; else wherever it is. Where it
+    is not `alone`, the batches of others go on and are not counted.
     """
     async with world.witness() as connection:
         slice_seconds, until = 0.01, monotonic() + _AIM_SECONDS_MAX
@@ -28,6 +41,8 @@ async def catch_in_flight(
             # What Postgres was doing for it meanwhile comes to its end.
             await asyncio.sleep(0.01)
             caught = await open_batches(connection, world.database)
+            if caught and not alone:
+                caught = await _standing(connection, world, caught)
             if caught or not aimed:
                 return caught
             web.resume()
@@ -35,3 +50,17 @@ async def catch_in_flight(
             slice_seconds = min(slice_seconds * 1.05, _SLICE_SECONDS_MAX)
     web.pause()
     return []
+
+
+async def _standing(
+    connection: asyncpg.Connection, world: World, caught: list[OpenBatch]
+) -> list[OpenBatch]:
+    """Give those that wait for a client who says nothing.
+
+    Of a batch that goes on, the next statement comes within milliseconds.
+    """
+    for _ in range(_LOOKS):
+        await asyncio.sleep(_LOOK_SECONDS)
+        now = await open_batches(connection, world.database)
+        caught = [one for one in caught if one in now and one.state == "idle in transaction"]
+    return caught

@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -34,6 +35,8 @@ class OpenBatch(NamedTuple):
     pid: int
     state: str
     query: str
+    since: datetime
+    """When it came into this state."""
 
 
 @dataclass(slots=True)
@@ -125,13 +128,13 @@ async def open_batches(connection: asyncpg.Connection, database: str) -> list[Op
     """Say which batches of the writer are open at this moment."""
     rows = await connection.fetch(
         """
-        SELECT pid, state, query FROM pg_stat_activity
+        SELECT pid, state, query, state_change FROM pg_stat_activity
         WHERE application_name = 'anxin-writer' AND datname = $1
           AND xact_start IS NOT NULL AND state IN ('active', 'idle in transaction')
         """,
         database,
     )
-    return [OpenBatch(row["pid"], row["state"], row["query"]) for row in rows]
+    return [OpenBatch(*row) for row in rows]
 
 
 async def connections(connection: asyncpg.Connection, database: str) -> int:
