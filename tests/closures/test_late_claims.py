@@ -19,10 +19,11 @@ from app.holds.service import NewHold
 from app.ids import Prefix, to_text
 from app.ledger.chart import AccountType
 from app.money import Fen
+from app.payment_files.domain import FileKind
 from app.refunds.domain import RefundReason
 from app.refunds.errors import RefundNotAllowed
 from tests.builder import APPROVER, a_consumer, a_key
-from tests.closures.conftest import OPERATOR, Closer
+from tests.closures.conftest import OPERATOR, REGULATOR, Closer
 from tests.closures.test_shortfall import cards_of, taken
 from tests.disputes.conftest import Disputer
 from tests.refunds.conftest import Refunder
@@ -134,6 +135,36 @@ async def test_a_use_taken_back_after_the_end_is_named_where_nothing_covers_it(
     assert (done.status, done.certificates) == ("closed_with_shortfall", 2)
     assert await uncovered(closer, view.closure) == [300_00]
     assert (await given.reversed(charge)).reversal_status == "failed"
+
+
+async def test_an_upheld_dispute_that_needs_more_than_was_set_aside_is_named_whole(
+    closer: Closer, disputer: Disputer
+) -> None:
+    given, shop = closer.given, await closer.given.shop()
+    consumer = a_consumer()
+    card = await given.card(shop, consumer, CardKind.COUNT)
+    charge = await given.used(shop, consumer, card, Use(sessions=5))
+    await Refunder(given).refunded(consumer, card, RefundReason.CONSUMER_CHOICE)
+    await closer.paid()
+    await disputer.disputed(consumer, charge)
+    # The rest of the refund is paid to the merchant; what the use moved is set aside.
+    await given.paid_out(shop)
+    assert await closer.world.balances(shop) == {"custody": 500_00, "release_disputed": 500_00}
+    closure = await closer.executed(shop)
+    await disputer.decided(charge, CaseDecision.UPHELD)
+
+    await gone_on(closer)
+
+    # The use's 500.00 and the rest's 250.00 go back in one movement or not at all (DOMAIN §6).
+    assert (await closer.view(closure)).status == "closed_with_shortfall"
+    assert await uncovered(closer, closure) == [750_00]
+    assert (await given.read(card)).refunded_amount == 450_00
+    # Whoever watches keeps for the holder what the merchant has, by the certificate.
+    number = to_text(Prefix.MERCHANT, shop.merchant.merchant_id)
+    hold = NewHold(HoldTarget.PAYABLE, number, None, "执2号", "未了结的退款", None)
+    await holds.place_hold(given.db, given.writer, hold, authority=REGULATOR, request=a_key())
+    assert await closer.world.cut(FileKind.RELEASE) == []
+    assert await closer.world.balances(shop) == {"custody": 500_00, "merchant_payable": 500_00}
 
 
 async def test_from_notice_on_nobody_settles_for_less_than_all_that_is_left(
