@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.commands.serve import web_process
+from app.commands.serve import serve, web_process
 from app.commands.supervising import pause_before_restart
 from app.settings import Settings, StartRefused, read_environment
 from tests.cluster import DatabaseUrls
@@ -35,14 +36,6 @@ def _two(database_url: str, folder: Path, **environment: str) -> Process:
     return Process.of("serve", folder / "data", database_url, **{**ours, **environment})
 
 
-async def _refused(process: Process) -> str:
-    """Start it where it cannot; give the one sentence that it says."""
-    process.start()
-    assert await asyncio.to_thread(process.wait, _STOP_SECONDS_MAX) == 1
-    (said,) = process.log.read_text().splitlines()
-    return said
-
-
 async def _calls_served(port: int) -> float:
     async with httpx.AsyncClient(trust_env=False) as http:
         told = (await http.get(f"http://127.0.0.1:{port}/metrics")).text.splitlines()
@@ -60,9 +53,7 @@ async def _call_anew(web: Process, calls: int) -> None:
             assert (await http.get("/healthz")).is_success
 
 
-async def test_connections_are_spread_a_killed_process_comes_back_and_a_signal_stops_all(
-    web: Process,
-) -> None:
+async def test_connections_are_spread_and_a_killed_process_comes_back(web: Process) -> None:
     killed, other = web.children()
     first = int(web.environment["METRICS_PORT"])
 
@@ -78,35 +69,32 @@ async def test_connections_are_spread_a_killed_process_comes_back_and_a_signal_s
     children = web.children()
     assert other in children
     assert len(children) == 2
-
-    web.stop()
-    assert web.wait(_STOP_SECONDS_MAX) == 0
-    assert not any(child.is_running for child in children)
     (ended,) = web.logged("web_process.ended")
     assert ended["status"] == -signal.SIGKILL
+
+    # Nothing goes on without the supervisor, and what was under way is brought to its end.
+    web.kill()
+    for child in children:
+        await child.gone()
     assert len(web.logged("service.stopped")) == 2
     assert not web.errors()
 
 
-async def test_a_busy_port_is_said_and_nothing_goes_on_without_the_supervisor(
-    web: Process, fresh_database: DatabaseUrls, tmp_path: Path
+@pytest.mark.parametrize("busy", ["PORT", "METRICS_PORT"])
+async def test_a_busy_port_is_said_before_any_process_starts(
+    busy: str, fresh_database: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken, metrics = web.environment["PORT"], int(web.environment["METRICS_PORT"])
-    url = fresh_database.database_url
-    said = await asyncio.gather(
-        _refused(_two(url, tmp_path, PORT=taken)),
-        # The second of its two is the first of the other's.
-        _refused(_two(url, tmp_path, METRICS_PORT=str(metrics - 1))),
-    )
-    assert f"Port {taken} " in said[0]
-    assert f"Port {metrics} " in said[1]
-    assert "METRICS_PORT" in said[1]
+    metrics = free_ports(2)
+    environment = _two(fresh_database.database_url, tmp_path, METRICS_PORT=str(metrics)).environment
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # Of the ports of metrics the second, which no other setting names.
+    port = int(environment["PORT"]) if busy == "PORT" else metrics + 1
 
-    children = web.children()
-    web.kill()
-    for child in children:
-        await child.gone()
-    assert len(web.logged("service.stopped")) == len(children) == 2
+    said = rf"Port {port} on .* choose another with {busy}="
+
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(StartRefused, match=said):
+        await asyncio.to_thread(serve)
 
 
 async def test_what_cannot_start_is_not_tried_again(
