@@ -200,9 +200,12 @@ _REFUND_ORDERS: Final = Check(
     FROM payment_order AS orders
     LEFT JOIN refund USING (merchant_no, refund_id)
     WHERE orders.kind = 'refund' AND orders.amount IS DISTINCT FROM refund.amount
-        -- What came back may be paid in part since: a closure's shortfall leaves the rest.
-        AND (orders.status IN ('pending', 'paid')
-            OR orders.amount IS DISTINCT FROM refund.amount + refund.unpaid_amount)
+        -- What paid nothing of it, or once more than it was to, was for what it came to then: a
+        -- closure's shares change since. A supplement to a share (below 0) came to them alone.
+        AND (refund.amount IS NULL
+            OR (orders.status IN ('pending', 'paid') AND orders.claimed_amount = 0)
+            OR (refund.unpaid_amount >= 0
+                AND orders.amount > refund.amount + refund.unpaid_amount))
     UNION ALL
     SELECT refund.merchant_no, format('refund_id=%s', refund.refund_id),
            format('%s waiting orders', CASE refund.status WHEN 'in_transit' THEN 1 ELSE 0 END),
