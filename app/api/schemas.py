@@ -152,10 +152,17 @@ def text(max_length: int, *, min_length: int = 1) -> StringConstraints:
     return StringConstraints(min_length=min_length, max_length=max_length, pattern=r"^[^\x00]*$")
 
 
-Name = Annotated[str, text(200), Field(examples=["安心健身"])]
+def words(max_length: int) -> StringConstraints:
+    """Bound what a person states for others to read: a `text` in which something can be seen."""
+    return StringConstraints(
+        min_length=1, max_length=max_length, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"
+    )
+
+
+Name = Annotated[str, words(200), Field(examples=["安心健身"])]
 Reference = Annotated[str, text(64), Field(examples=["A-1001"])]
-Reason = Annotated[str, text(500)]
-PersonId = Annotated[str, text(64), Field(examples=["li.na"])]
+Reason = Annotated[str, words(500)]
+PersonId = Annotated[str, words(64), Field(examples=["li.na"])]
 ConsumerId = Annotated[
     str, text(255), Field(description="The token's subject.", examples=["consumer-1"])
 ]

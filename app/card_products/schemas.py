@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StrictBool
 
 from app import ids
-from app.api.schemas import Amount, AmountOrZero, Currency, Model, ProductId, Time, text
+from app.api.schemas import Amount, AmountOrZero, Currency, Model, ProductId, Time, words
 from app.card_products.domain import (
     CardKind,
     CardProduct,
@@ -26,7 +26,7 @@ _TERM_DAYS_MAX: Final = 36_500
 # The body's reader has made 10.0 an integer already; a text or a boolean is none.
 Sessions = Annotated[int, Field(strict=True, ge=1, le=_SESSIONS_MAX, examples=[10])]
 GiftSessions = Annotated[int, Field(strict=True, ge=0, le=_SESSIONS_MAX, examples=[2])]
-TermsText = Annotated[str, text(_TERMS_LENGTH_MAX)]
+TermsText = Annotated[str, words(_TERMS_LENGTH_MAX)]
 TermDays = Annotated[int, Field(strict=True, ge=1, le=_TERM_DAYS_MAX, examples=[365])]
 
 
@@ -64,8 +64,8 @@ class TermsModel(Model):
 class ExemptionModel(Model):
     """Why the ceilings on prepaid principal do not bind this product."""
 
-    legal_basis: Annotated[str, text(500)]
-    document_number: Annotated[str, text(64)]
+    legal_basis: Annotated[str, words(500)]
+    document_number: Annotated[str, words(64)]
 
     def to_domain(self) -> CeilingExemption:
         """Say it in the service's own terms."""

@@ -18,7 +18,7 @@ from app.api.schemas import (
     Reason,
     RefundId,
     Time,
-    text,
+    words,
 )
 from app.cases.answer import case_answer
 from app.cases.rows import CaseDecision, CaseFile, CaseKind, CaseStatus, DecidedBy
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from app.db.sealing import Sealer
 
-Words = Annotated[str, text(2000), Field(examples=["门店仍在营业。"])]
+Words = Annotated[str, words(2000), Field(examples=["门店仍在营业。"])]
 
 
 class CaseAnswerCreate(Model):

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas import Model, text
+from app.api.schemas import Model, words
 from app.disputes.service import Complaint
 
 _REASON_MAX = 64
 _TEXT_MAX = 2000
-_Reason = Annotated[str, text(_REASON_MAX)]
-_Text = Annotated[str, text(_TEXT_MAX)]
+_Reason = Annotated[str, words(_REASON_MAX)]
+_Text = Annotated[str, words(_TEXT_MAX)]
 
 
 class DisputeCreate(Model):

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field
 
-from app.api.schemas import Amount, Currency, HoldId, MerchantId, Model, Reason, Time, text
+from app.api.schemas import (
+    Amount,
+    Currency,
+    HoldId,
+    MerchantId,
+    Model,
+    Reason,
+    Time,
+    text,
+    words,
+)
 from app.holds.answer import hold_answer
 from app.holds.domain import HoldStatus, HoldTarget
 from app.holds.service import NewHold
@@ -24,7 +34,7 @@ TargetId = Annotated[
         examples=["mch_01h455vb4pex5vsknk084sn02q"],
     ),
 ]
-DocumentNumber = Annotated[str, text(100), Field(examples=["(2026)浙0106执1234号"])]
+DocumentNumber = Annotated[str, words(100), Field(examples=["(2026)浙0106执1234号"])]
 WhyHeld = Annotated[Reason, Field(examples=["法院财产保全"])]
 
 

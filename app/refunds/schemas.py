@@ -18,6 +18,7 @@ from app.api.schemas import (
     Name,
     RefundId,
     text,
+    words,
 )
 from app.cards.domain import CardKind
 from app.ids import Prefix, to_text
@@ -42,7 +43,7 @@ Claim = Literal[
     "minor",
 ]
 AccountNumber = Annotated[str, text(64, min_length=5), Field(examples=["6217000010001234567"])]
-ClaimText = Annotated[str, text(2000), Field(examples=["门店从十月起没有教练。"])]
+ClaimText = Annotated[str, words(2000), Field(examples=["门店从十月起没有教练。"])]
 BankCode = Annotated[str, text(32), Field(examples=["102331000012"])]
 
 

@@ -309,3 +309,16 @@ async def test_what_is_not_there_is_not_held(world: World) -> None:
     for query in ("target_id=card_x", "merchant_id=nonsense"):
         listed = await world.call("GET", f"/v1/holds?{query}", world.operator)
         assert listed.status_code == 404
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u3000"])
+@pytest.mark.parametrize("field", ["document_number", "reason"])
+async def test_nothing_is_held_for_an_order_that_says_nothing(
+    world: World, field: str, blank: str
+) -> None:
+    body = order("payable", world.a.merchant_id, **{field: blank})
+
+    answer = await world.call("POST", "/v1/holds", world.operator, body)
+
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{field}"]
