@@ -5,7 +5,8 @@ import os
 import re
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -56,21 +57,23 @@ class Probe:
         """Connect as the superuser, who may read all of it."""
         return Probe(postgres, await asyncpg.connect(postgres.url(SUPERUSER, "postgres")))
 
-    async def sample(self, service_pid: int | None, metrics_port: int | None) -> Sample:
-        """Read everything now."""
+    async def sample(self, service_pid: int | None, metrics_ports: Sequence[int] = ()) -> Sample:
+        """Read everything now; of several processes of a service, the sums."""
         lsn, wal_bytes = await self.connection.fetchrow(
             "SELECT lsn::text, (lsn - '0/0')::bigint FROM pg_current_wal_flush_lsn() AS at (lsn)"
         )
-        figures: Mapping[str, float] = _figures(metrics_port) if metrics_port else {}
+        figures: Counter[str] = Counter()
+        for port in metrics_ports:
+            figures.update(_figures(port))
         return Sample(
-            0.0 if service_pid is None else _cpu_of(service_pid, with_reaped=False),
+            0.0 if service_pid is None else _cpu_with_children(service_pid),
             self._postgres_cpu(),
             lsn,
             int(wal_bytes),
-            figures.get("batch_commands_count", 0.0),
-            figures.get("batch_commands_sum", 0.0),
-            figures.get("commit_count", 0.0),
-            figures.get("commit_sum", 0.0),
+            figures["batch_commands_count"],
+            figures["batch_commands_sum"],
+            figures["commit_count"],
+            figures["commit_sum"],
         )
 
     async def page_image_bytes(self, first: Sample, last: Sample) -> int | None:
@@ -87,11 +90,8 @@ class Probe:
         return None if found is None else int(found[3])
 
     def _postgres_cpu(self) -> float:
-        """Add up the server and its backends; those that ended are in the server's account."""
-        server = self.postgres.server_pid
-        return _cpu_of(server, with_reaped=True) + sum(
-            _cpu_of(pid, with_reaped=False) for pid in _children_of(server)
-        )
+        """Add up the server and its backends."""
+        return _cpu_with_children(self.postgres.server_pid)
 
 
 async def describe(probe: Probe) -> Machine:
@@ -112,6 +112,13 @@ def _figures(port: int) -> Mapping[str, float]:
         else:
             figures[f"{name}_{kind}"] = float(value)
     return figures
+
+
+def _cpu_with_children(pid: int) -> float:
+    """Add up a process and its children; those that ended are in its account."""
+    return _cpu_of(pid, with_reaped=True) + sum(
+        _cpu_of(child, with_reaped=False) for child in _children_of(pid)
+    )
 
 
 def _cpu_of(pid: int, *, with_reaped: bool) -> float:

@@ -106,7 +106,7 @@ async def measure(
 async def _run(work: Work[JobT], probe: Probe) -> tuple[Counted, Sample, Sample]:
     server = work.server
     pid = None if server is None else server.pid
-    metrics_port = None if server is None else server.metrics_port
+    metrics_ports = () if server is None else server.metrics_ports
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work.target, args=(work.job, theirs), daemon=True)
@@ -121,7 +121,7 @@ async def _run(work: Work[JobT], probe: Probe) -> tuple[Counted, Sample, Sample]
                 raise MeasurementFailed("the load generator died") from None
             if isinstance(told, Counted):
                 break
-            sample = await probe.sample(pid, metrics_port)
+            sample = await probe.sample(pid, metrics_ports)
             if told == "begin":
                 first = sample
             else:

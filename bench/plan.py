@@ -19,6 +19,9 @@ from bench.traffic import Traffic, Use, keep_codes
 from bench.writing import Callers, Wanted, run_callers
 
 USE_BY_CODE: Final = "use_by_code"
+USE_BY_CODE_TWO: Final = f"{USE_BY_CODE} with two web processes"
+MARKED: Final = (USE_BY_CODE, USE_BY_CODE_TWO)
+"""The lines, at any number of connections, of which the best is held against TPC-B."""
 TPCB: Final = "TPC-B (pgbench)"
 TPCB_CLIENTS: Final = (8, 32, 64, 128)
 
@@ -117,9 +120,9 @@ class Bench:
         """Measure the yardstick."""
         warm_up, seconds = self.times
         await tpcb.warm_up(clients=clients, seconds=warm_up)
-        first = await self.probe.sample(None, None)
+        first = await self.probe.sample(None)
         rate, latency = await tpcb.run(clients=clients, seconds=seconds)
-        last = await self.probe.sample(None, None)
+        last = await self.probe.sample(None)
         images = await self.probe.page_image_bytes(first, last)
         count = rate * seconds
         wal_bytes = last.wal_bytes - first.wal_bytes
@@ -184,6 +187,7 @@ class Servers:
     """What is measured over HTTP."""
 
     service: Server
+    two_processes: Server
     batches_of_one: Server
     empty: Server
 
@@ -197,6 +201,7 @@ async def round_of(
     yardstick = iter(TPCB_CLIENTS)
     for number in connections:
         yield await bench.by_code(service, number)
+        yield await bench.by_code(servers.two_processes, number, USE_BY_CODE_TWO)
         clients = next(yardstick, None)
         if clients is not None:
             yield await bench.tpcb(tpcb, clients)

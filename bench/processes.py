@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,8 +34,10 @@ class Server:
     """A running server."""
 
     pid: int
+    """What it started is a part of it."""
     port: int
-    metrics_port: int | None
+    metrics_ports: Sequence[int]
+    """One for each web process."""
     log: Path
 
     def forget_log(self) -> None:
@@ -45,10 +47,15 @@ class Server:
 
 @contextlib.contextmanager
 def service(
-    data: Path, database_url: str, *, log_level: str, batch_max: int | None = None
+    data: Path,
+    database_url: str,
+    *,
+    log_level: str,
+    batch_max: int | None = None,
+    web_processes: int = 1,
 ) -> Generator[Server, None, None]:
     """Run `anxin serve` as it runs in production, but for the raised policies."""
-    port, metrics_port = _free_port(), _free_port()
+    port, metrics_ports = _free_port(), _free_ports(web_processes)
     environment = {
         **os.environ,
         "MODE": "sandbox",
@@ -56,7 +63,8 @@ def service(
         "DATABASE_URL": database_url,
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "METRICS_PORT": str(metrics_port),
+        "METRICS_PORT": str(metrics_ports[0]),
+        "WEB_PROCESSES": str(web_processes),
         "LOG_LEVEL": log_level,
         "POLICIES": json.dumps(POLICIES),
     }
@@ -65,8 +73,10 @@ def service(
     command = [sys.executable, "-m", "app.cli", "serve"]
     log = data / f"serve-{port}.log"
     with _running(command, environment, log) as process:
+        for metrics_port in metrics_ports:
+            _wait_until_ready(process, metrics_port, "/metrics", log)
         _wait_until_ready(process, port, "/readyz", log)
-        yield Server(process.pid, port, metrics_port, log)
+        yield Server(process.pid, port, metrics_ports, log)
 
 
 @contextlib.contextmanager
@@ -99,7 +109,7 @@ def empty_service(data: Path) -> Generator[Server, None, None]:
     log = data / "empty.log"
     with _running(command, dict(os.environ), log) as process:
         _wait_until_ready(process, port, "/openapi.json", log)
-        yield Server(process.pid, port, None, log)
+        yield Server(process.pid, port, (), log)
 
 
 @contextlib.contextmanager
@@ -140,3 +150,14 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def _free_ports(count: int) -> Sequence[int]:
+    """Give ports in a row, as the web processes of one service count theirs."""
+    while True:
+        first = _free_port()
+        ports = range(first, first + count)
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError, OverflowError):
+            for port in ports:
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return ports

@@ -1,6 +1,7 @@
 """The table and the JSON of a run: medians over the rounds, with their spread."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,17 +13,29 @@ from rich.table import Table
 from bench.closure import ClosureRun
 from bench.machine import Machine
 from bench.measuring import Measured
-from bench.plan import TPCB, USE_BY_CODE
+from bench.plan import MARKED, TPCB
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Uses by code against the TPC-B peak of the same round."""
+    """A line of uses by code against the TPC-B peak of the same round."""
 
+    name: str
     callers: int
     median: float
     least: float
     most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The best line of each round against the TPC-B peak of the same round."""
+
+    median: float
+    least: float
+    most: float
+    lines: Sequence[str]
+    """Which line was the best, round by round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +57,19 @@ class Run:
         return self.findings == 0 and (self.closure is None or self.closure.findings == 0)
 
     def ratios(self) -> Sequence[Ratio]:
-        """Compare each connection count with the peak, round by round."""
+        """Compare each line of uses by code with the peak, round by round."""
         found: list[Ratio] = []
-        for callers in _callers_of(self.rounds[0], USE_BY_CODE):
-            values = [
-                _rate(measured, USE_BY_CODE, callers)
-                / max(_rate(measured, TPCB, clients) for clients in _callers_of(measured, TPCB))
-                for measured in self.rounds
-            ]
-            found.append(Ratio(callers, median(values), min(values), max(values)))
+        for name, callers in dict.fromkeys(row.key for row in _marked(self.rounds[0])):
+            values = [_rate(rows, name, callers) / _peak(rows) for rows in self.rounds]
+            found.append(Ratio(name, callers, median(values), min(values), max(values)))
         return found
+
+    def mark(self) -> Mark:
+        """Compare the best line of each round with the peak of that round."""
+        best = [max(_marked(rows), key=lambda row: row.rate) for rows in self.rounds]
+        values = [row.rate / _peak(rows) for row, rows in zip(best, self.rounds, strict=True)]
+        lines = [f"{row.name} at {row.callers}" for row in best]
+        return Mark(median(values), min(values), max(values), lines)
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -61,6 +77,7 @@ class Run:
             "command": self.command,
             "machine": self.machine._asdict(),
             "conditions": self.conditions,
+            "mark": asdict(self.mark()),
             "ratios_to_tpcb_peak": [asdict(ratio) for ratio in self.ratios()],
             "rounds": [[asdict(row) for row in rows] for rows in self.rounds],
             "stored_transfers": [asdict(row) for row in self.stored],
@@ -68,6 +85,16 @@ class Run:
             "verification": self.verification,
         }
         path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+    def _ratio_table(self) -> Table:
+        table = Table(title="use_by_code / TPC-B peak of the same round", title_justify="left")
+        table.add_column("what")
+        for heading in ("connections", "median", "least", "most"):
+            table.add_column(heading, justify="right")
+        for ratio in self.ratios():
+            shown = (f"{value:.2f}" for value in (ratio.median, ratio.least, ratio.most))
+            table.add_row(ratio.name, str(ratio.callers), *shown)
+        return table
 
     def show(self, console: Console) -> None:
         """Print the tables."""
@@ -82,17 +109,24 @@ class Run:
         console.print(_table("Per second: median of the rounds (least-most)", rows))
         if self.stored:
             console.print(_table("With a longer history", self.stored))
-        ratios = Table(title="use_by_code / TPC-B peak of the same round", title_justify="left")
-        for heading in ("connections", "median", "least", "most"):
-            ratios.add_column(heading, justify="right")
-        for ratio in self.ratios():
-            ratios.add_row(
-                str(ratio.callers), *(f"{v:.2f}" for v in (ratio.median, ratio.least, ratio.most))
-            )
-        console.print(ratios)
+        console.print(self._ratio_table())
+        console.print(_said(self.mark()), highlight=False)
         if self.closure is not None:
             console.print(self.closure.said(), highlight=False)
         console.print(self.verification)
+
+
+def _said(mark: Mark) -> str:
+    """Say the mark and which line it was taken from."""
+    lines = Counter(mark.lines).most_common()
+    rounds = len(mark.lines)
+    named = ", ".join(
+        name if count == rounds else f"{name} ({count} of {rounds} rounds)" for name, count in lines
+    )
+    return (
+        f"best use_by_code / TPC-B peak of the same round: {mark.median:.2f}"
+        f" ({mark.least:.2f}-{mark.most:.2f}), by {named}"
+    )
 
 
 def _table(title: str, rows: Sequence[Measured]) -> Table:
@@ -137,8 +171,12 @@ def _middle(
     return shape.format(median(values) * factor) if values else ""
 
 
-def _callers_of(rows: Sequence[Measured], name: str) -> Sequence[int]:
-    return [row.callers for row in rows if row.name == name]
+def _marked(rows: Sequence[Measured]) -> Sequence[Measured]:
+    return [row for row in rows if row.name in MARKED]
+
+
+def _peak(rows: Sequence[Measured]) -> float:
+    return max(row.rate for row in rows if row.name == TPCB)
 
 
 def _rate(rows: Sequence[Measured], name: str, callers: int) -> float:

@@ -59,7 +59,8 @@ class Options:
             "time": f"{self.times.warm_up_seconds:g} s warm-up, {self.times.seconds:g} s each, "
             f"{self.rounds} rounds",
             "postgres": "embedded, fsync on, synchronous_commit on, shared_buffers 256 MB",
-            "service": f"one process, two lanes, log level {self.log_level} to a file",
+            "service": "one process unless the line says two, two lanes each, "
+            f"log level {self.log_level} to a file",
             "policies raised": dict(POLICIES),
             "codes": "made in bulk before the timed part, as rows like those of POST /v1/me/codes, "
             "whose own rate is `mint a code`",
@@ -88,6 +89,9 @@ def run(options: Options, command: str, progress: Console) -> Run:
         with ExitStack() as stack:
             servers = Servers(
                 stack.enter_context(service(data, main.service_url, log_level=options.log_level)),
+                stack.enter_context(
+                    service(data, main.service_url, log_level=options.log_level, web_processes=2)
+                ),
                 stack.enter_context(
                     service(data, main.service_url, log_level=options.log_level, batch_max=1)
                 ),
