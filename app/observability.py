@@ -24,6 +24,11 @@ from app.db.engine import Database
 from app.writer.engine import BatchObserved
 
 _FRAMES_MAX: Final = 30
+_LINE_BYTES_MAX: Final = 4_095
+"""With its end, what a pipe takes in one piece (PIPE_BUF), whoever else writes to it: the lines of
+several processes never lie within each other."""
+_FRAMES_LEFT: Final = 8
+_TEXT_LEFT: Final = 500
 _LOOPBACK: Final = "127.0.0.1"
 _SECRET_NAMES: Final = ("authorization", "password", "secret", "token")
 
@@ -108,8 +113,18 @@ def _frames(error: BaseException) -> Sequence[str]:
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames][-_FRAMES_MAX:]
 
 
-def _dump(event: object, **_options: object) -> str:
-    return to_json(event, fallback=str).decode()
+def _dump(event: EventDict, **_options: object) -> str:
+    line = to_json(event, fallback=str)
+    if len(line) > _LINE_BYTES_MAX:
+        line = to_json({name: _shortened(value) for name, value in event.items()}, fallback=str)
+    return line.decode()
+
+
+def _shortened(value: object) -> object:
+    """Keep the end: of frames, and of a library's traceback in a text, it says the most."""
+    if isinstance(value, list):
+        return cast("list[object]", value)[-_FRAMES_LEFT:]
+    return value[-_TEXT_LEFT:] if isinstance(value, str) else value
 
 
 class CustodyTotal(NamedTuple):

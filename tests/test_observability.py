@@ -1,6 +1,8 @@
 """What operators see, and what they never see."""
 
 import json
+import logging
+import select
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +42,29 @@ def test_a_log_line_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> N
         "info",
     )
     assert line["at"].endswith("Z")
+
+
+def _deep(depth: int) -> None:
+    if depth:
+        _deep(depth - 1)
+    raise RuntimeError
+
+
+def test_no_line_is_longer_than_what_a_pipe_takes_in_one_piece(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO")
+    try:
+        _deep(40)
+    except RuntimeError:
+        structlog.get_logger().exception("request.failed", route="/" * 9_000)
+    logging.getLogger("uvicorn.error").error("Traceback (most recent call last):\n" * 300)
+
+    failed, library = capsys.readouterr().out.splitlines(keepends=True)
+    assert max(len(failed.encode()), len(library.encode())) <= select.PIPE_BUF
+    assert json.loads(failed)["error"] == "RuntimeError"
+    assert json.loads(failed)["frames"][-1].endswith(" _deep")
+    assert "Traceback" in json.loads(library)["event"]
 
 
 def test_each_process_has_its_own_figures() -> None:
