@@ -318,7 +318,9 @@ CREATE TABLE public.case_file (
     card_id uuid,
     charge_id uuid,
     refund_id uuid,
-    reason text NOT NULL,
+    reason text,
+    stated_reason bytea,
+    stated_reason_commitment bytea,
     salt bytea,
     text bytea,
     text_commitment bytea,
@@ -348,6 +350,7 @@ CASE kind
     ELSE ((charge_id IS NOT NULL) AND (refund_id IS NULL))
 END),
     CONSTRAINT case_kind_is_known CHECK ((kind = ANY (ARRAY['refund_claim'::text, 'dispute'::text]))),
+    CONSTRAINT case_reason_is_of_its_kind CHECK ((((kind = 'refund_claim'::text) = (reason IS NOT NULL)) AND ((kind = 'dispute'::text) = (stated_reason_commitment IS NOT NULL)) AND ((stated_reason IS NULL) OR (stated_reason_commitment IS NOT NULL)))),
     CONSTRAINT case_silence_is_no_answer CHECK (((decided_by IS DISTINCT FROM 'silence'::text) OR (answer_agree IS NULL))),
     CONSTRAINT case_status_follows_its_steps CHECK (
 CASE status

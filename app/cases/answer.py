@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.cases.rows import CaseKind
 from app.ids import Prefix, to_text
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def case_answer(case: CaseFile, merchant_id: UUID, sealer: Sealer, *, named: boo
         "card_id": _shown(Prefix.CARD, case.card_id),
         "charge_id": _shown(Prefix.CHARGE, case.charge_id),
         "refund_id": _shown(Prefix.REFUND, case.refund_id),
-        "reason": case.reason,
+        "reason": case.reason or _opened(sealer, case.stated_reason),
         "text": _opened(sealer, case.text),
         "answer_due_on": case.answer_due_on,
         "answer": answer,
@@ -56,6 +57,8 @@ def case_answer(case: CaseFile, merchant_id: UUID, sealer: Sealer, *, named: boo
 def without_words(answer: Mapping[str, object]) -> Answer:
     """Leave out what people wrote, where an answer is kept: it must be possible to erase it."""
     kept: Answer = {**answer, "text": None}
+    if answer["kind"] == CaseKind.DISPUTE:
+        kept["reason"] = None
     for part, words in (("answer", "text"), ("decision", "reason")):
         told = answer[part]
         if isinstance(told, dict):

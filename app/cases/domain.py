@@ -39,13 +39,17 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a case starts from. `salt` is what its words are committed to with."""
+    """What a case starts from: a claim's `reason`, or what a dispute states as one.
+
+    `salt` is what its words are committed to with.
+    """
 
     merchant_no: int
     case_id: UUID
     kind: CaseKind
     consumer: UUID
-    reason: str
+    reason: str | None = None
+    stated_reason: Words | None = None
     salt: bytes
     text: Words | None = None
     answer_due_on: date | None
@@ -103,7 +107,7 @@ def words(sealed: bytes, text: str, salt: bytes) -> Words:
 
 def open_case(opening: Opening, at: datetime) -> CaseFile:
     """Put something before the merchant and, if it disagrees, before two persons."""
-    text = opening.text
+    text, stated = opening.text, opening.stated_reason
     return CaseFile(
         merchant_no=opening.merchant_no,
         case_id=opening.case_id,
@@ -114,6 +118,8 @@ def open_case(opening: Opening, at: datetime) -> CaseFile:
         charge_id=opening.charge_id,
         refund_id=opening.refund_id,
         reason=opening.reason,
+        stated_reason=None if stated is None else stated.sealed,
+        stated_reason_commitment=None if stated is None else stated.commitment,
         salt=opening.salt,
         text=None if text is None else text.sealed,
         text_commitment=None if text is None else text.commitment,

@@ -53,7 +53,10 @@ class CaseFile(NamedTuple):
     card_id: UUID | None
     charge_id: UUID | None
     refund_id: UUID | None
-    reason: str
+    reason: str | None
+    """The reason of a claim, a word of the contract; a dispute's is stated in words."""
+    stated_reason: bytes | None
+    stated_reason_commitment: bytes | None
     salt: bytes | None
     text: bytes | None
     text_commitment: bytes | None
@@ -87,6 +90,7 @@ class CaseFile(NamedTuple):
                 self.charge_id,
                 self.refund_id,
                 self.reason,
+                self.stated_reason_commitment,
                 self.text_commitment,
                 self.answer_due_on,
                 self.answer_agree,

@@ -85,7 +85,9 @@ class CaseRead(Model):
     card_id: CardId | None
     charge_id: ChargeId | None
     refund_id: RefundId | None
-    reason: str
+    reason: str | None = Field(
+        description="Of a claim its `reason`; of a dispute what the consumer wrote, until erased."
+    )
     text: str | None
     answer_due_on: BusinessDate | None = Field(
         description="The last day for the merchant's answer; silence counts as agreement."

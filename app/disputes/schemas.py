@@ -21,7 +21,8 @@ class DisputeCreate(Model):
     )
 
     reason: _Reason = Field(
-        description="A word for what is wrong, such as `not_provided` or `wrong_amount`."
+        description="A word for what is wrong, such as `not_provided` or `wrong_amount`;"
+        " kept sealed."
     )
     text: _Text | None = Field(
         default=None, description="Whatever else there is to say; kept sealed."

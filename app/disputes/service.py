@@ -77,13 +77,13 @@ async def open_dispute(
     in_force = await desk.policies.policies_in(await desk.directory.district_of(no), today)
     due_on = await answer_due_on(desk.calendar, desk.policies, desk.directory, no, today)
     salt = urandom(_SALT_BYTES)
-    text = complaint.text
+    reason, text = complaint.reason, complaint.text
     opening = Opening(
         merchant_no=no,
         case_id=new_id(no),
         kind=CaseKind.DISPUTE,
         consumer=consumer.consumer,
-        reason=complaint.reason,
+        stated_reason=words(desk.sealer.seal(reason), reason, salt),
         salt=salt,
         text=None if text is None else words(desk.sealer.seal(text), text, salt),
         answer_due_on=due_on,

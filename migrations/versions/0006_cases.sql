@@ -14,7 +14,10 @@ CREATE TABLE case_file (
     card_id uuid,
     charge_id uuid,
     refund_id uuid,
-    reason text NOT NULL,
+    -- Of a claim one of the words of the contract; of a dispute what the consumer wrote, sealed.
+    reason text,
+    stated_reason bytea,
+    stated_reason_commitment bytea,
     -- What people wrote is sealed; the chain has commitments, salted with this. Erasing a case
     -- is setting its salt and its sealed texts to NULL.
     salt bytea,
@@ -44,6 +47,10 @@ CREATE TABLE case_file (
             WHEN 'refund_claim' THEN refund_id IS NOT NULL AND card_id IS NOT NULL
             ELSE charge_id IS NOT NULL AND refund_id IS NULL
         END),
+    CONSTRAINT case_reason_is_of_its_kind CHECK (
+        (kind = 'refund_claim') = (reason IS NOT NULL)
+        AND (kind = 'dispute') = (stated_reason_commitment IS NOT NULL)
+        AND (stated_reason IS NULL OR stated_reason_commitment IS NOT NULL)),
     CONSTRAINT case_answer_is_whole CHECK (
         (answer_agree IS NULL) = (answered_at IS NULL)
         AND (answer_agree IS NULL) = (answered_by IS NULL)),

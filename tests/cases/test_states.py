@@ -215,3 +215,23 @@ def test_the_same_words_of_two_cases_have_two_commitments() -> None:
         charge_id=new_id(1),
     )
     assert open_case(opening, OPENED).status == CaseStatus.OPEN
+
+
+def test_what_a_dispute_gives_as_its_reason_can_be_erased_too() -> None:
+    opening = Opening(
+        merchant_no=1,
+        case_id=new_id(1),
+        kind=CaseKind.DISPUTE,
+        consumer=new_id(),
+        stated_reason=words(b"sealed", "李娜没有剪发", SALT),
+        salt=SALT,
+        answer_due_on=DUE,
+        charge_id=new_id(1),
+    )
+    case = open_case(opening, OPENED)
+
+    assert (case.reason, case.stated_reason) == (None, b"sealed")
+    erased = case._replace(salt=None, stated_reason=None)
+    assert erased.content_hash() == case.content_hash()
+    other = case._replace(stated_reason_commitment=bytes(32))
+    assert other.content_hash() != case.content_hash()

@@ -13,7 +13,7 @@ from app.disputes.service import Complaint
 from app.errors import DomainError
 from app.ledger.chart import AccountType
 from app.money import Fen
-from tests.builder import Trader, a_consumer, a_key
+from tests.builder import SEALER, Trader, a_consumer, a_key
 from tests.disputes.conftest import (
     AGREES,
     OBJECTS,
@@ -42,7 +42,9 @@ async def test_a_dispute_sets_aside_what_the_use_moved(given: Trader, disputer: 
     card = await given.read(card_id)
     assert (card.face_used_amount, card.released_amount) == (120_00, 100_00), "still a use"
     case, dispute = await disputer.case(charge), await disputer.dispute(charge)
-    assert (case.status, case.reason, case.card_id) == ("open", "not_provided", card_id)
+    assert (case.status, case.reason, case.card_id) == ("open", None, card_id)
+    assert case.stated_reason is not None
+    assert SEALER.open(case.stated_reason) == "not_provided"
     assert case.answer_due_on is not None
     assert (dispute.set_aside_amount, dispute.case_id) == (66_67, case.case_id)
     assert (await disputer.entries(shop))[-2:] == ["dispute_opened", "case_open (fact)"]
