@@ -21,6 +21,7 @@ from app.commands.starting import (
     end_with_supervisor,
     prepared_settings,
     refuse_busy_ports,
+    refuse_too_many_processes,
 )
 from app.commands.supervising import Supervised, supervise
 from app.observability import configure_logging
@@ -34,13 +35,14 @@ def serve() -> None:
     """Serve the API and its docs from a migrated database."""
     end_with_supervisor()
     settings = prepared_settings()
-    if settings.web_processes > 1 and sys.platform != "linux":
-        raise StartRefused("WEB_PROCESSES above 1 needs Linux, whose kernel spreads connections.")
     check_before_start(settings)
     refuse_busy_ports(settings)
     if settings.web_processes == 1:
         _serve(settings, None)
         return
+    if sys.platform != "linux":
+        raise StartRefused("WEB_PROCESSES above 1 needs Linux, whose kernel spreads connections.")
+    refuse_too_many_processes(settings)
     configure_logging(settings.log_level)
     supervise([_supervised(settings, number) for number in range(1, settings.web_processes + 1)])
 

@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
+from app.db.engine import POOL_MAX
 from app.db.migrating import check_database
 from app.settings import Settings, StartRefused, load_settings, refuse_unsafe_production
 
@@ -23,6 +25,17 @@ SUPERVISOR_VARIABLE: Final = "ANXIN_SUPERVISOR"
 
 _LOOPBACK: Final = "127.0.0.1"
 _PR_SET_PDEATHSIG: Final = 1
+_CONNECT_SECONDS: Final = 5
+
+_CONNECTIONS_ALLOWED: Final = """
+SELECT least(
+    current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true), '0')::int,  -- since Postgres 16
+    nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
+  FROM pg_roles, pg_database
+ WHERE rolname = current_user AND datname = current_database()
+"""
 
 
 def prepared_settings() -> Settings:
@@ -84,6 +97,32 @@ def database_url(settings: Settings) -> str:
     """Give the service's address; settings that were loaded always have one."""
     assert settings.database_url is not None, "load_settings fills it in or refuses"
     return settings.database_url
+
+
+def refuse_too_many_processes(settings: Settings) -> None:
+    """Refuse several web processes for which the database has not enough connections.
+
+    One alone is started whatever the database allows: it says 503 where it gets none.
+
+    Raises:
+        StartRefused: With the worker they may need more than it allows.
+    """
+    needed = (settings.web_processes + 1) * (settings.writer.lanes + POOL_MAX)
+    allowed = asyncio.run(_connections_allowed(database_url(settings)))
+    if needed > allowed:
+        raise StartRefused(
+            f"WEB_PROCESSES {settings.web_processes} and the worker may need {needed} connections "
+            f"and the database allows {allowed}: raise its max_connections, or choose fewer."
+        )
+
+
+async def _connections_allowed(url: str) -> int:
+    connection = await asyncpg.connect(url, timeout=_CONNECT_SECONDS)
+    try:
+        allowed: int = await connection.fetchval(_CONNECTIONS_ALLOWED)
+    finally:
+        await connection.close(timeout=_CONNECT_SECONDS)
+    return allowed
 
 
 def refuse_busy_ports(settings: Settings, *, shares_port: bool = False) -> None:

@@ -47,6 +47,9 @@ _COMMAND_TIMEOUT_SECONDS: Final = 35
 _PATIENCE_SECONDS: Final = 10.0
 """How long a transaction may take, waiting for a connection included: callers wait for it."""
 
+POOL_MAX: Final = 10
+"""Connections of a process for all that is not the writer's."""
+
 BULK_PATIENCE_SECONDS: Final = 120.0
 """The same where one transaction reads or writes a whole file."""
 
@@ -157,7 +160,7 @@ class Database:
     engine: AsyncEngine
 
     @staticmethod
-    def connect(url: str, *, pool_max: int = 10) -> "Database":
+    def connect(url: str, *, pool_max: int = POOL_MAX) -> "Database":
         """Make a pool; no connection is opened before the first use."""
         database = Database(
             create_async_engine(

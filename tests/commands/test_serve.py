@@ -97,6 +97,18 @@ async def test_a_busy_port_is_said_before_any_process_starts(
         await asyncio.to_thread(serve)
 
 
+async def test_more_processes_than_the_database_has_connections_for_are_refused(
+    fresh_database: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = {"WEB_PROCESSES": "16", "WRITER__LANES": "16", "METRICS_PORT": str(free_ports(16))}
+    web = _two(fresh_database.database_url, tmp_path, **ours)
+    for name, value in web.environment.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(StartRefused, match="may need 442 connections"):
+        await asyncio.to_thread(serve)
+
+
 async def test_what_cannot_start_is_not_tried_again(
     fresh_database: DatabaseUrls, tmp_path: Path
 ) -> None:
