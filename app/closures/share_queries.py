@@ -26,24 +26,28 @@ _REFUND_COLUMNS: Final = ", ".join(
     else f"refund.{column.name}"
     for column in columns_of(CardRefund)
 )
-# What of the rest of a refund decided before is the merchant's, once that is paid: no claim.
 _OF_REFUNDS: Final = f"""
     SELECT card_id, sum(amount) FILTER (WHERE status IN {_UNCUT}) AS uncut,
-           sum(residue_amount) FILTER (WHERE settled_at IS NULL) AS rest
+           sum(amount + unpaid_amount) AS came_to,
+           bool_or(settled_at IS NULL) FILTER (WHERE supplements IS NULL) AS is_open
     FROM refund WHERE merchant_no = :no AND card_id IS NOT NULL AND decided_at IS NOT NULL
     GROUP BY card_id
 """  # noqa: S608  # our own names
+# What refunds leave is the merchant's, once the first is paid: no claim. It is not what was stored
+# with them: a use taken back since may change the rest without a supplement.
+_REST: Final = (
+    "CASE WHEN decided.is_open THEN greatest(0, card.paid_amount - card.released_amount"
+    " - card.recalled_amount - decided.came_to) ELSE 0 END"
+)
 _OF_CARDS: Final = f"""
     SELECT card.card_id AS claim_id,
-           CAST(card.refunded_amount + {_LEFT} - least({_LEFT}, greatest(0,
-               coalesce(decided.rest, 0))) AS bigint) AS amount,
+           CAST(card.refunded_amount + {_LEFT} - least({_LEFT}, {_REST}) AS bigint) AS amount,
            CAST(card.refunded_amount - coalesce(decided.uncut, 0) AS bigint) AS paid_amount
     FROM card LEFT JOIN ({_OF_REFUNDS}) AS decided USING (card_id)
     WHERE card.merchant_no = :no AND (
         (card.status = ANY(CAST(:statuses AS text[])) AND {_LEFT} > 0)
         OR (card.status IN ('refunding', 'refunded') AND (
-            decided.uncut > 0
-            OR {_LEFT} > least({_LEFT}, greatest(0, coalesce(decided.rest, 0))))))
+            decided.uncut > 0 OR {_LEFT} > least({_LEFT}, {_REST}))))
 """  # noqa: S608  # our own names
 
 
