@@ -12,6 +12,8 @@ from itertools import count
 from typing import Final
 from uuid import UUID
 
+from tests.properties.sharing import Claim, shared_out
+
 DAY: Final = timedelta(days=1)
 REVERSAL_DAYS: Final = 90
 PENDING_PER_CARD: Final = 3
@@ -91,13 +93,17 @@ class Refund:
     status: str
     amount: int = 0
     base: int = 0
-    """What the rule goes by beside the uses: t, what was agreed and released, what was used."""
+    """What the rule goes by beside the uses: t, or what was agreed and released."""
     supplements: bool = False
     settled: bool = False
     has_payee: bool = True
     order: int = 0
     case: Case | None = None
     former: str | None = None
+    unpaid: int = 0
+    """What of it a shortfall leaves where it was; below 0 it pays what was left there."""
+    receipt: UUID | None = None
+    by_closure: bool = False
 
     @property
     def is_decided(self) -> bool:
@@ -118,10 +124,9 @@ class Refund:
                 amount = max(0, min(card.paid - half_up(card.paid, self.base, term), left))
             case "choice":
                 amount = max(0, min(card.paid - card.listed, left))
-            case "agreed":
+            case "agreed" | "minor":
+                # It grows by what comes back, whatever was agreed, or stated of a minor's uses.
                 amount = min(self.base - card.released, left)
-            case "minor":
-                amount = max(0, min(card.paid - self.base, left))
             case _:
                 amount = left
         return amount, left - amount
@@ -303,8 +308,12 @@ class Book:
     """What funds nothing."""
     closure: Closure | None = None
     """The one that was not cancelled."""
-    is_short: bool = False
-    """Whether custody does not cover all claims of a merchant that closes."""
+    shortfall: int = 0
+    """What claims go short of, as it was last shared out."""
+    shares: dict[UUID, int] = field(default_factory=dict[UUID, int])
+    """What each card and receipt gets in all, as it was last shared out."""
+    claims: dict[UUID, Claim] = field(default_factory=dict[UUID, Claim])
+    """Among whom."""
     custody: int = 0
     bank_claim: int = 0
     payable: int = 0
@@ -406,6 +415,18 @@ class Book:
         if named is not None and any(len(card.held) >= PENDING_PER_CARD for card, _ in taken):
             return "too_many_pending"
         return taken
+
+    def available(self, like: Card) -> int:
+        """Say how much the holder of a card has that one use may take of: on all cards like it."""
+        alike = [
+            card
+            for card in self.cards
+            if card.holder == like.holder
+            and card.kind == like.kind
+            and (like.kind == "stored_value" or card.product is like.product)
+            and self.refuses_use_of(card) is None
+        ]
+        return sum(card.available for card in alike)
 
     def _taken(self, kind: str, part: int, fit: Sequence[Card]) -> list[tuple[Card, int]] | None:
         if kind == "period":
@@ -794,13 +815,16 @@ class Book:
             base = card.term_day(self.today)
         return Refund(UUID(int=0), card, card.holder, reason, rule, "quoted", base=base)
 
-    def enact(self, refund: Refund) -> None:
+    def enact(self, refund: Refund, *, at_most: int | None = None) -> None:
         """Close a card: R is on its way, the rest is the merchant's once it is paid."""
         card = refund.card
         assert card is not None
         self.void([card])
         refund.order = next(self.numbers)
         refund.amount, _ = refund.figures()
+        if at_most is not None:
+            refund.unpaid = max(0, refund.amount - at_most)
+            refund.amount -= refund.unpaid
         refund.has_payee = card.buyer == card.holder
         refund.status = "decided" if refund.has_payee else "account_needed"
         if refund not in card.refunds:
@@ -812,11 +836,12 @@ class Book:
         self._decline_offers_of(card, but=refund)
         if refund.amount == 0:
             refund.status = "paid"
-            self.settle()
+            self.settle(refund)
 
-    def settle(self) -> None:
+    def settle(self, only: Refund | None = None) -> None:
         """Finish what was paid: the rest is the merchant's, and serves what waits."""
         due = [one for one in self.refunds if one.card and one.status == "paid" and not one.settled]
+        due = due if only is None else [only]
         for refund in due:
             card = refund.card
             assert card is not None
@@ -854,7 +879,10 @@ class Book:
             refund.case.status = "decided"
         by_agreement = refund.reason == "minor" and self.status == "open"
         refund.rule = "minor" if by_agreement else "fault"
-        refund.base = used
+        if by_agreement and refund.card is not None:
+            card = refund.card
+            agreed = max(0, min(card.paid - used, card.paid - card.released))
+            refund.base = agreed + card.released
         self.enact(refund)
 
     def unclaim(self, refund: Refund, status: str) -> None:
@@ -871,7 +899,7 @@ class Book:
     def give_back(self, receipt: UUID, refund_id: UUID) -> None:
         amount = self.receipts.pop(receipt)
         refund = Refund(refund_id, None, None, "receipt", "receipt", "decided", amount)
-        refund.order = next(self.numbers)
+        refund.order, refund.receipt = next(self.numbers), receipt
         self.refunds.append(refund)
         self.suspense -= amount
 
@@ -902,26 +930,118 @@ class Book:
         for card in self.cards:
             self._decline_offers_of(card)
 
-    def close_cards(self) -> int:
-        """Refund what nobody refunds yet, each card once; say how many."""
+    def uphold_claims(self) -> None:
+        """Decide for their holders the claims that people did not judge before the end."""
         for refund in self.refunds:
             if refund.status == "case_open" and refund.card is not None:
                 held = self.is_held(refund.card) or self.is_disputed(refund.card)
                 if not held:
                     self.uphold(refund)
-        if self.bank_claim > self.free_payable:
-            self.is_short = True
-            return 0
-        if self.status == "refunding":
+
+    def close_cards(self) -> int:
+        """Refund what nobody refunds yet, each card once, at its share; say how many."""
+        if self.status == "refunding" and not self.shortfall:
             for receipt in list(self.receipts):
                 self.give_back(receipt, UUID(int=next(self.numbers)))
         cards = [card for card in self.cards if self._is_to_be_closed(card)]
         cards = [card for card in cards if not self.is_held(card) and not self.is_disputed(card)]
         for card in cards:
             refund = self.quote(card, "closure", "fault")
-            refund.refund_id = UUID(int=next(self.numbers))
-            self.enact(refund)
+            refund.refund_id, refund.by_closure = UUID(int=next(self.numbers)), True
+            self.enact(refund, at_most=self.shares[card.card_id] if self.shortfall else None)
         return len(cards)
+
+    # What custody does not cover.
+
+    @property
+    def lacking(self) -> int:
+        return max(0, self.bank_claim - self.free_payable)
+
+    def level(self) -> list[str]:
+        """Share out what there is, if what lacks or is owed has changed; say what that did."""
+        if self.lacking == self.shortfall and not (self.shortfall and self._is_outdated()):
+            return []
+        did = ["shared out anew" if self.shortfall else "custody is short"]
+        there = self.custody - self.in_transit("release") - self.in_transit("refund")
+        self.claims = {**self._claims_of_cards(), **self._claims_of_receipts()}
+        self.shares = dict(shared_out(self.claims, there - self.disputed_amount))
+        self.shortfall = self.lacking
+        for receipt in sorted(self.claims.keys() - {card.card_id for card in self.cards}):
+            did += self._level_receipt(receipt, self.shares[receipt])
+        for card in sorted(self.cards, key=lambda card: card.card_id):
+            if card.card_id in self.shares and card.status in IN_REFUND and card.decided:
+                did += self._level_card(card, self.shares[card.card_id])
+        return did
+
+    def _is_outdated(self) -> bool:
+        paid = {card.card_id: card.refunded for card in self.cards}
+        return any(
+            claim.amount != self.claims.get(key, Claim(0, 0)).amount or paid[key] > self.shares[key]
+            for key, claim in self._claims_of_cards().items()
+        )
+
+    def _claims_of_cards(self) -> dict[UUID, Claim]:
+        """Say what is owed on cards: all that is left or was refunded, but the merchant's rest."""
+        claims: dict[UUID, Claim] = {}
+        for card in self.cards:
+            decided = card.decided
+            rest = 0
+            if decided and not decided[0].settled:
+                rest = min(card.left, decided[0].figures()[1])
+            uncut = sum(refund.amount for refund in decided if refund.is_uncut)
+            if uncut or card.left > rest:
+                owed = card.refunded + card.left - rest
+                claims[card.card_id] = Claim(owed, card.refunded - uncut)
+        return claims
+
+    def _claims_of_receipts(self) -> dict[UUID, Claim]:
+        claims = {receipt: Claim(amount, 0) for receipt, amount in self.receipts.items()}
+        for refund in self.refunds:
+            if refund.receipt is not None and (refund.is_uncut or refund.unpaid):
+                paid = 0 if refund.is_uncut else refund.amount
+                claims[refund.receipt] = Claim(refund.amount + refund.unpaid, paid)
+        return claims
+
+    def _level_receipt(self, receipt: UUID, share: int) -> list[str]:
+        """Give a payer its share; what a bank has got, or 0, is the end of it."""
+        if receipt in self.receipts:
+            if share == 0:
+                return []
+            whole = self.receipts[receipt]
+            self.give_back(receipt, UUID(int=next(self.numbers)))
+            refund = self.refunds[-1]
+            refund.amount, refund.unpaid = share, whole - share
+            self.suspense += refund.unpaid
+            return ["share of a receipt"]
+        refund = next(one for one in self.refunds if one.receipt == receipt)
+        if not refund.is_uncut or refund.amount == share:
+            return []
+        change = share - refund.amount
+        refund.amount += change
+        refund.unpaid -= change
+        self.suspense -= change
+        refund.status = refund.status if share else "paid"
+        return ["share of a receipt"]
+
+    def _level_card(self, card: Card, share: int) -> list[str]:
+        """Leave on a card what its refunds are above its share, or let another pay what lacks."""
+        missing = share - card.refunded
+        if missing > 0:
+            amount = min(missing, card.left)
+            self._supplement(card, card.decided, amount)
+            self.refunds[-1].unpaid, self.refunds[-1].by_closure = -amount, True
+            return ["paid more"]
+        did: list[str] = []
+        for refund in reversed(card.decided):
+            back = min(-missing, refund.amount) if refund.is_uncut else 0
+            if back:
+                missing += back
+                refund.amount -= back
+                refund.unpaid += back
+                card.refunded -= back
+                refund.status = refund.status if refund.amount else "paid"
+                did = ["paid less"]
+        return did
 
     @staticmethod
     def _is_to_be_closed(card: Card) -> bool:
@@ -940,6 +1060,10 @@ class Book:
                 for refund in self.refunds
             )
             or any(charge.dispute == "open" for charge in self.charges)
+            or any(
+                refund.card is not None and refund.status == "paid" and not refund.settled
+                for refund in self.refunds
+            )
         )
         if waits or self.closure is None:
             return
@@ -948,7 +1072,10 @@ class Book:
         made_good = self.free_payable
         self.payable -= made_good
         self.bank_claim -= made_good
-        uncovered = any(charge.failed for charge in self.charges)
+        if self.lacking != self.shortfall or (self.shortfall and self._is_outdated()):
+            # It is shared out anew first.
+            return
+        uncovered = self.shortfall or any(charge.failed for charge in self.charges)
         ended = "closed_with_shortfall" if uncovered else "closed"
         self.closure.status = self.status = ended
 
@@ -963,11 +1090,41 @@ class Book:
         amount = min(free - self.bank_claim, there - self.kept("custody_account", there))
         return max(0, amount)
 
+    @property
+    def keeps_refunds(self) -> bool:
+        """Whether two persons decide first, or what does not cover all is shared out first."""
+        lacking = self.bank_claim - max(0, self.payable - self.waiting_amount)
+        unshared = self.status not in ("open", "notice") and lacking > self.shortfall
+        return self.status == "closing" or unshared
+
+    @property
+    def _has_grown(self) -> bool:
+        """Whether a refund is more than its share since people judged."""
+        return self.shortfall > 0 and any(
+            refund.status == "decided"
+            and not refund.by_closure
+            and refund.card is not None
+            and refund.card.refunded > self.shares.get(refund.card.card_id, -1)
+            for refund in self.refunds
+        )
+
+    @property
+    def to_cut_again(self) -> list[File]:
+        """Say which files a closure takes back: no bank has got them, and none would be cut now."""
+        kinds = ["refund"] if self.keeps_refunds else []
+        if self.status in ("closing", "refunding"):
+            kinds.append("release")
+        return [
+            file
+            for file in self.files
+            if file.kind in kinds
+            and not (file.seen or file.cancelled)
+            and any(order.status == "pending" for order in file.orders)
+        ]
+
     def to_refund(self) -> list[Refund]:
         """Say which refunds a cut takes: oldest first and whole; a held one keeps its place."""
-        uncovered = self.bank_claim > max(0, self.payable - self.waiting_amount)
-        if self.status == "closing" or (self.status not in ("open", "notice") and uncovered):
-            # Two persons decide first; and what does not cover all is shared out first.
+        if self.keeps_refunds or self._has_grown:
             return []
         there = self.custody - self.in_transit("release") - self.in_transit("refund")
         left = there - self.kept("custody_account", there)
@@ -995,6 +1152,11 @@ class Book:
             if order.status == "pending":
                 self._undone(order, "cancelled", None)
         self._after_bank()
+
+    def can_be_paid(self, order: Order) -> bool:
+        """Say whether a bank that was told not to pay still may have done so."""
+        there = self.custody - self.in_transit("release") - self.in_transit("refund")
+        return order.status not in ("rejected", "cancelled") or order.amount <= there
 
     def told(self, file: File, order: Order, status: str, reason: str | None) -> str:
         """Book what a bank says of an order (DOMAIN §5); say what it is called."""

@@ -1,6 +1,7 @@
 """How much the property tests try: the same few examples in every run, or many random ones.
 
-`PROPERTY_EXAMPLES=2000 make test` (or `make soak`) tries so many new ones, and says their seeds.
+`PROPERTY_EXAMPLES=2000 make test` (or `make soak`) tries so many new ones, and says their seeds;
+with `PROPERTY_SEED` a merchant's whole life begins at that one.
 """
 
 import os
@@ -11,6 +12,10 @@ from hypothesis import Phase, settings
 _ASKED: Final = os.environ.get("PROPERTY_EXAMPLES")
 
 EXAMPLES: Final = int(_ASKED or "80")
+
+_SEED: Final = os.environ.get("PROPERTY_SEED")
+
+SEED: Final = None if _SEED is None else int(_SEED)
 
 PHASES: Final = (
     tuple(Phase) if os.environ.get("PROPERTY_SHRINK") else (Phase.explicit, Phase.generate)

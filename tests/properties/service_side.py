@@ -41,8 +41,11 @@ from tests.refunds.conftest import Refunder
 Result = TypeVar("Result")
 NEW_ACCOUNT: Final = "6222020200112233445"
 
+_PUT_OFF: Final = """
+kind = 'step_failed' AND detail ->> 'error' IN ('DatabaseUnavailable', 'Overloaded')
+"""
 # Each row is something that must not be (DOMAIN §4, invariants 1 to 4).
-_BROKEN: Final = r"""
+_BROKEN: Final = rf"""
 WITH taken AS (
     SELECT charge.merchant_no, CAST(draw ->> 'card_id' AS uuid) AS card_id, charge.status,
            CAST(draw ->> 'face_amount' AS bigint) AS face,
@@ -122,6 +125,9 @@ WHERE type = 'refund_payable' AND balance <> (
     SELECT coalesce(sum(amount), 0) FROM refund
     WHERE refund.merchant_no = account.merchant_no AND status IN ('decided', 'account_needed'))
 UNION ALL
+SELECT 'a step of the worker broke: ' || (detail ->> 'error') FROM alert
+WHERE kind = 'step_failed' AND NOT ({_PUT_OFF})
+UNION ALL
 SELECT 'the sequence has a gap' FROM book
 WHERE seq <> (SELECT count(*) FROM transfer WHERE transfer.merchant_no = book.merchant_no)
            + (SELECT count(*) FROM fact WHERE fact.merchant_no = book.merchant_no)
@@ -158,6 +164,7 @@ class RefundRow(NamedTuple):
     card_id: UUID | None
     status: str
     amount: int
+    unpaid_amount: int
     supplement: bool
 
 
@@ -266,6 +273,11 @@ class Service:
             ids = tuple(one.id for one in due)
             await self.given.writer.submit(ExpireCharges(self.shop.merchant_no, ids))
 
+    async def steps_put_off(self) -> object:
+        """Count the merchants' steps that the database or the writer could not take twice."""
+        async with self.db.snapshot() as tx:
+            return await tx.value(f"SELECT count(*) FROM alert WHERE {_PUT_OFF}")
+
     # Files.
 
     async def closing_status(self) -> str:
@@ -363,8 +375,8 @@ class Service:
         async with self.db.snapshot() as tx:
             return await tx.fetch(
                 RefundRow,
-                "SELECT refund_id, card_id, status, amount, supplements IS NOT NULL AS supplement"
-                " FROM refund ORDER BY decided_at, refund_id",
+                "SELECT refund_id, card_id, status, amount, unpaid_amount,"
+                " supplements IS NOT NULL AS supplement FROM refund ORDER BY decided_at, refund_id",
             )
 
     async def orders(self) -> list[OrderRow]:

@@ -31,7 +31,7 @@ from app.charges.domain import Use
 from app.charges.queries import find_charge
 from app.closures.domain import Closure, ClosureKind
 from app.closures.service import cancel_closure
-from app.errors import DomainError
+from app.errors import DatabaseUnavailable, DomainError, Overloaded
 from app.holds.domain import HoldTarget
 from app.ledger.chart import AccountType
 from app.money import Fen
@@ -45,22 +45,25 @@ from tests.cluster import Cluster
 from tests.disputes.conftest import AGREES, OBJECTS, REJECTED, SILENCE, UPHELD
 from tests.properties import plain
 from tests.properties.plain import DAY
-from tests.properties.profile import EXAMPLES, PHASES
+from tests.properties.profile import EXAMPLES, PHASES, SEED
 from tests.properties.service_side import KnownFile, Service
 
 Result = TypeVar("Result")
 Chosen = TypeVar("Chosen")
 Taking = TypeVar("Taking", bound=Callable[..., None])
 
+ALL: Final = 0
+"""All of the kind that the holder has, on whatever cards."""
 WHICH: Final = range(24)
 """Chooses one of what there is; the newest come first, so that things meet."""
 OWN: Final = (True,) * 9 + (False,)
 """Whether one asks for what is one's own; rarely not."""
 LATE: Final = 20
-"""After so many steps a merchant may close; then what ends it comes so many times as often:"""
-ENDING: Final = 5
+"""After so many steps a merchant may close."""
 MANY: Final = 2_000
 """From so many examples on, everything must have happened."""
+GIVEN_UP: Final = "given up"
+"""How many lives ended since a machine under load did not answer in time: at most one in 50."""
 KINDS: Final = ("stored_value", "count", "period")
 MINUTES: Final = timedelta(minutes=20)
 
@@ -90,9 +93,9 @@ EVENTS: Final = (
     *("refund returned", "results applied", "results unchanged", "results conflict", "paid late"),
     *("court takes", "bank makes good"),
     *("closure notice", "closure immediate", "closure absconded", "closure preview"),
-    *("closure cancel", "closure execute", "worker closes", "custody is short"),
+    *("closure cancel", "closure execute", "worker closes"),
+    *("custody is short", "shared out anew", "paid less", "paid more", "share of a receipt"),
     *(
-        "bank pays shares",
         "merchant open",
         "merchant notice",
         "merchant closing",
@@ -117,18 +120,19 @@ class Step:
     """Something that may happen, how often among all, and of what its details are chosen."""
 
     take: Callable[..., None]
-    weight: int
+    weight: "Weight"
     details: Mapping[str, Sequence[Any]]
 
-    @property
-    def ends(self) -> bool:
-        return self.take.__name__ in ("closing", "the_worker_closes", "the_bank_pays_all")
+    def weigh(self, book: plain.Book) -> int:
+        return self.weight if isinstance(self.weight, int) else self.weight(book)
 
 
+Weight = int | Callable[[plain.Book], int]
+"""Always the same, or by what the book is like: what is possible seldom comes often then."""
 STEPS: Final[list[Step]] = []
 
 
-def step(weight: int, **details: Sequence[Any]) -> Callable[[Taking], Taking]:
+def step(weight: Weight, **details: Sequence[Any]) -> Callable[[Taking], Taking]:
     """Let a method be one of the machine's steps."""
 
     def added(take: Taking) -> Taking:
@@ -136,6 +140,28 @@ def step(weight: int, **details: Sequence[Any]) -> Callable[[Taking], Taking]:
         return take
 
     return added
+
+
+def ending(book: plain.Book) -> int:
+    """Weigh what brings a closure to its end."""
+    return 15 if book.closure is not None else 3
+
+
+def on(status: str, often: int, seldom: int) -> Callable[[plain.Book], int]:
+    """Weigh what is for a merchant of this status."""
+    return lambda book: often if book.status == status else seldom
+
+
+def refunds(status: str, often: int, seldom: int) -> Callable[[plain.Book], int]:
+    """Weigh what is for refunds of this status."""
+    return lambda book: often if any(one.status == status for one in book.refunds) else seldom
+
+
+def charges(
+    fit: Callable[[plain.Charge], bool], often: int, seldom: int
+) -> Callable[[plain.Book], int]:
+    """Weigh what is for charges like this."""
+    return lambda book: often if any(map(fit, book.charges)) else seldom
 
 
 class Life(RuleBasedStateMachine):
@@ -160,7 +186,27 @@ class Life(RuleBasedStateMachine):
     # How a step is taken.
 
     def run(self, doing: Coroutine[Any, Any, Result]) -> Result:
-        return self.service.run(doing)
+        """Run what a client asks for; where nobody can say what came of it, give up this life.
+
+        A client would ask again with the same key, as tests/contract and tests/faults do.
+        """
+        try:
+            return self.service.run(doing)
+        except (DatabaseUnavailable, Overloaded):
+            self.seen[GIVEN_UP] += 1
+            hypothesis.reject()
+
+    def works(self, event: str, job: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run a job of the worker's, and once more where it was put off, as its loop does."""
+        try:
+            self.service.run(job())
+        except (DatabaseUnavailable, Overloaded):
+            self.run(job())
+        if self.run(self.service.steps_put_off()):
+            # One merchant's step of many: a second round might go further than the model's.
+            self.seen[GIVEN_UP] += 1
+            hypothesis.reject()
+        self.seen[event] += 1
 
     def ask(
         self, event: str, refusal: str | None, doing: Coroutine[Any, Any, Result]
@@ -218,7 +264,7 @@ class Life(RuleBasedStateMachine):
         bonus=st.integers(0, 20),
         lists=st.tuples(st.integers(1, 30), st.integers(1, 30)),
         terms=st.tuples(st.integers(4, 30), st.sampled_from([3, 12, 365])),
-        closes_at=st.integers(LATE, 45),
+        closes_at=st.integers(LATE, 40),
     )
     def a_merchant_opens(
         self,
@@ -259,15 +305,11 @@ class Life(RuleBasedStateMachine):
     def something_happens(self, seed: int) -> None:
         """Take a step; its number counts too, since hypothesis likes to repeat what it drew."""
         self.steps += 1
-        if self.book.is_short:
-            self.goes_short()
-            return
         chance = Random(f"{self.steps}/{seed}")
         if self.steps == self.closes_at:
             self.closing(chance.choice(["notice", "immediate", "immediate", "absconded"]))
             return
-        ends = self.book.closure is not None
-        weights = [one.weight * (ENDING if ends and one.ends else 1) for one in STEPS]
+        weights = [one.weigh(self.book) for one in STEPS]
         (chosen,) = chance.choices(STEPS, weights)
         details = {name: chance.choice(some) for name, some in chosen.details.items()}
         note(f"{chosen.take.__name__} {details}")
@@ -296,9 +338,9 @@ class Life(RuleBasedStateMachine):
     # Uses.
 
     @step(
-        14,
+        charges(lambda one: one.waits is not None, 25, 14),
         which=WHICH,
-        part=(*range(1, 10), None),
+        part=(*range(1, 10), None, ALL, ALL),
         two_steps=(True, False),
         list_amount=(*(None,) * 20, *range(41)),
         by_code=(True, False),
@@ -320,7 +362,9 @@ class Life(RuleBasedStateMachine):
         if card is None:
             return
         kind = card.kind if matching else KINDS[which % 3]
-        whole = card.available if part is None and kind == card.kind else part or 1
+        whole = part or 1
+        if kind == card.kind and not part:
+            whole = card.available if part is None else self.book.available(card)
         charge = self.place(card, kind, max(1, whole), list_amount, by_code=by_code)
         if charge is not None and two_steps and not by_code:
             self.confirm(charge, charge.consumer, same=True)
@@ -381,6 +425,29 @@ class Life(RuleBasedStateMachine):
         assert done.release_amount == charge.moved
         self.seen["reversal served"] += waiting - len(self.book.waiting)
 
+    @step(1, who=["li", "wang"])
+    def which_of_two(self, who: str) -> None:
+        """Sell two sorts of sessions to somebody who then does not say which to take."""
+        self.tick()
+        if self.book.status != "open":
+            return
+        for number in (2, 3):
+            self.sell(self.products[number], who)
+        self.place(self.book.cards[-1], "count", 1, None, by_code=True)
+
+    @step(1, which=WHICH)
+    def what_nobody_has(self, which: int) -> None:
+        """Charge a card by its id for what neither it nor any other of its holder's is for."""
+        self.tick()
+        has = {
+            who: {one.kind for one in self.book.cards if one.holder == who}
+            for who in self.service.people
+        }
+        card = self.choose([one for one in self.book.cards if len(has[one.holder]) < 3], which)
+        if card is not None:
+            kind = min(set(KINDS) - has[card.holder])
+            self.place(card, kind, 1, None, by_code=False)
+
     @step(1, which=WHICH)
     def crowd(self, which: int) -> None:
         """Charge one card again and again, and let nobody answer."""
@@ -389,7 +456,12 @@ class Life(RuleBasedStateMachine):
         for _ in range(plain.PENDING_PER_CARD + 1 if card else 0):
             self.place(card, card.kind, 1, None, by_code=False)  # pyright: ignore[reportArgumentType, reportOptionalMemberAccess]  # there is one
 
-    @step(4, which=WHICH, own=OWN, same=OWN)
+    @step(
+        charges(lambda one: one.status == "pending_confirmation", 8, 1),
+        which=WHICH,
+        own=OWN,
+        same=(True, True, True, False),
+    )
     def confirmation(self, which: int, *, own: bool, same: bool) -> None:
         self.tick()
         charge = self.rather(
@@ -476,7 +548,7 @@ class Life(RuleBasedStateMachine):
             self.book.dispute(charge, self.run(self.service.disputer.case(done)).answer_due_on)
 
     @step(
-        5,
+        charges(lambda one: one.dispute == "open", 10, 3),
         which=WHICH,
         how=["agree", "object", "withdraw", "uphold", "reject", "silence"],
     )
@@ -609,11 +681,12 @@ class Life(RuleBasedStateMachine):
     # Refunds.
 
     @step(
-        5,
+        # On notice nobody judges what is the merchant's fault.
+        on("notice", 40, 5),
         which=WHICH,
         own=OWN,
         same=OWN,
-        reason=["consumer_choice", "consumer_choice", "cooling_off", "cooling_off", *plain.CLAIMS],
+        reason=["consumer_choice", "consumer_choice", "cooling_off", "minor", *plain.CLAIMS],
     )
     def refund(self, which: int, reason: str, *, own: bool, same: bool) -> None:
         self.tick()
@@ -621,7 +694,7 @@ class Life(RuleBasedStateMachine):
         if card is not None:
             self.ask_back(card, reason, own=own, same=same)
 
-    @step(2, which=WHICH)
+    @step(charges(lambda one: one.dispute == "upheld", 8, 0), which=WHICH)
     def refund_after_a_dispute(self, which: int) -> None:
         self.tick()
         upheld = [one for one in self.book.charges if one.dispute == "upheld"]
@@ -659,7 +732,7 @@ class Life(RuleBasedStateMachine):
             self.seen[f"refunded by {quote.rule}"] += 1
 
     @step(
-        4,
+        refunds("case_open", 15, 2),
         which=WHICH,
         how=["agree", "object", "uphold", "uphold", "reject", "silence"],
         used=range(61),
@@ -751,7 +824,7 @@ class Life(RuleBasedStateMachine):
             card.refunds.append(refund)
             self.book.refunds.append(refund)
 
-    @step(3, which=WHICH, own=OWN, accept=[True, True, False])
+    @step(refunds("offered", 6, 2), which=WHICH, own=OWN, accept=[True, True, False])
     def answer(self, which: int, *, own: bool, accept: bool) -> None:
         self.tick()
         offers = [refund for refund in self.book.refunds if refund.rule == "agreed"]
@@ -783,7 +856,7 @@ class Life(RuleBasedStateMachine):
         else:
             refund.status = "declined"
 
-    @step(3, which=WHICH)
+    @step(refunds("account_needed", 15, 2), which=WHICH)
     def new_account(self, which: int) -> None:
         """Let a holder name an account where money came back, and a person verify it."""
         self.tick()
@@ -807,7 +880,7 @@ class Life(RuleBasedStateMachine):
         self.book.custody += amount
         self.book.suspense += amount
 
-    @step(1, which=WHICH)
+    @step(lambda book: 3 if book.receipts else 0, which=WHICH)
     def money_back(self, which: int) -> None:
         self.tick()
         receipt = self.choose(list(self.book.receipts), which)
@@ -880,7 +953,7 @@ class Life(RuleBasedStateMachine):
 
     def sweep(self) -> None:
         """Let the worker write down what the clock has ended."""
-        self.ask("worker", None, self.service.sweep())
+        self.works("worker", self.service.sweep)
         for hold in self.book.holds:
             if not (hold.swept or hold.lifted or hold.stands(self.book.now)):
                 hold.swept = True
@@ -932,16 +1005,17 @@ class Life(RuleBasedStateMachine):
         return file
 
     @step(
-        5,
+        lambda book: 8 if book.files else 0,
         which=WHICH,
         status=["paid", "paid", "paid", "rejected", "returned"],
-        reason=["technical", "other", "account_closed"],
+        reason=["technical", "other", "account_closed", "account_closed"],
     )
     def the_bank_says(self, which: int, status: str, reason: str) -> None:
         self.tick()
         orders = [(file, order) for file in self.book.files for order in file.orders]
         chosen = self.rather(orders, lambda pair: pair[1].status == "pending", which)
-        if chosen is not None:
+        # What no bank has it did not pay; only what the books say that it has can be known here.
+        if chosen is not None and (status != "paid" or self.book.can_be_paid(chosen[1])):
             self.bank_says(*chosen, status, None if status == "paid" else reason)
 
     def bank_says(
@@ -957,14 +1031,19 @@ class Life(RuleBasedStateMachine):
         if (was, status) in {("rejected", "paid"), ("cancelled", "paid")}:
             self.seen["paid late"] += 1
 
-    @step(5, which=WHICH)
+    @step(ending, which=WHICH)
     def the_bank_pays_all(self, which: int) -> None:
-        """Cut and pay what is due, so that most money comes to its end."""
+        """Cut and pay what is due, so that most money comes to its end; at last all there is."""
         self.tick()
-        kind = ("release", "release", "refund")[which % 3]
-        file = self.cut(kind)
-        for order in file.orders if file else ():
-            self.bank_says(file, order, "paid", None)  # pyright: ignore[reportArgumentType]  # there is one
+        closes = self.book.status in ("closing", "refunding")
+        kinds = ("release", "refund", "refund") if closes else ("release", "release", "refund")
+        kind = kinds[which % 3]
+        cut = self.cut(kind)
+        files = list(self.book.files) if closes else [file for file in (cut,) if file]
+        for file in files:
+            for order in file.orders:
+                if order.status == "pending":
+                    self.bank_says(file, order, "paid", None)
 
     @step(2, which=WHICH)
     def cancelling(self, which: int) -> None:
@@ -978,11 +1057,9 @@ class Life(RuleBasedStateMachine):
         if refusal is None:
             self.book.cancel(file)
 
-    @step(1)
+    @step(lambda book: 10 if book.payee in book.blocked else 0)
     def new_payee(self) -> None:
         self.tick()
-        if self.book.payee not in self.book.blocked:
-            return
         self.ask("payee changed", None, self.service.world.payee_changed(self.service.shop))
         self.book.payee += 1
 
@@ -1009,8 +1086,8 @@ class Life(RuleBasedStateMachine):
         book.custody -= amount
 
     @step(
-        3,
-        how=["notice", "immediate", "absconded", "cancel", "preview", *["execute"] * 4],
+        lambda book: 8 if book.closure else 3,
+        how=["notice", "immediate", "absconded", "cancel", "cancel", "preview", "execute"],
     )
     def closing(self, how: str) -> None:
         """Order the merchant's closure, late in its life, or do what people do about it."""
@@ -1052,11 +1129,19 @@ class Life(RuleBasedStateMachine):
                 left = [card for card in book.cards if card.status in plain.LIVING and card.left]
                 assert shown.refund_amount == sum(card.left for card in left)
 
+    @step(on("closing", 20, 0))
+    def execution(self) -> None:
+        self.closing("execute")
+
+    @step(on("notice", 6, 0))
+    def the_notice_ends(self) -> None:
+        self.time_passes(31)
+
     async def executed(self, closure: Closure) -> object:
         closer = self.service.closer
         return await closer.approved(await closer.proposed(closure))
 
-    @step(3)
+    @step(ending)
     def the_worker_closes(self) -> None:
         """Let the worker carry the closure on, as far as it goes now."""
         self.tick()
@@ -1064,40 +1149,37 @@ class Life(RuleBasedStateMachine):
         if closure is None:
             return
         self.sweep()
-        self.ask("worker closes", None, self.service.closer.worked())
+        self.works("worker closes", self.service.closer.worked)
         book.end_notice()
         if book.status in ("open", "notice"):
             return
         self.files_cut_again()
         book.prepare_closure()
         if book.status != "closing":
+            book.uphold_claims()
+            self.seen.update(book.level())
             self.seen["refunded by closure"] += book.close_cards()
-        if book.is_short:
-            self.seen["custody is short"] += 1
-        elif book.status != "closing":
             book.finish()
 
     def files_cut_again(self) -> None:
-        """Follow the files that the worker took back and cut again."""
+        """Follow the files that the worker took back and cut again: those that it should have."""
+        again = self.book.to_cut_again
         rows = self.run(self.service.orders())
         status = {row.order_id: row.status for row in rows}
         known = {cast("PaymentFile", file.made).file_id for file in self.book.files}
-        new = {row.file_id: row for row in rows if row.file_id not in known}
+        new = list(dict.fromkeys(row.file_id for row in rows if row.file_id not in known))
         for file in list(self.book.files):
             waits = [order for order in file.orders if order.status == "pending"]
-            if waits and all(status[order.order_id] == "cancelled" for order in waits):
+            taken_back = [status[order.order_id] == "cancelled" for order in waits]
+            assert all(taken_back) == any(taken_back) == (file in again) or not waits
+            if file in again:
                 self.seen["file cut again"] += 1
                 self.book.cancel(file)
-                made = [KnownFile(one, BANK) for one in new] if file.kind == "refund" else []
+                is_cut = file.kind == "refund" and bool(self.book.to_refund()) and bool(new)
+                made = [KnownFile(new.pop(0), BANK)] if is_cut else []
                 # The same round went on to refund cards, which the model does after this.
                 self.take_in(file.kind, made, all_known=False)
-
-    def goes_short(self) -> None:
-        """Take a step of a closure that custody does not cover: no model knows its shares."""
-        closer = self.service.closer
-        self.ask("worker closes", None, closer.worked())
-        self.ask("bank pays shares", None, closer.paid())
-        self.count_status(self.run(self.service.closing_status()))
+        assert not new, "a file was cut that should not be"
 
     # What must be, after every step.
 
@@ -1122,7 +1204,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def everything_is_as_the_model_says(self) -> None:
         service, book = self.service, self.book
-        if not self.products or book.is_short:
+        if not self.products:
             return
         assert self.run(service.closing_status()) == book.status
         self.tick()
@@ -1169,7 +1251,11 @@ class Life(RuleBasedStateMachine):
             said = refunds[refund.refund_id]
             assert said.status == refund.status
             if refund.is_decided:
-                assert (said.amount, said.supplement) == (refund.amount, refund.supplements)
+                assert (said.amount, said.unpaid_amount, said.supplement) == (
+                    refund.amount,
+                    refund.unpaid,
+                    refund.supplements,
+                )
 
 
 class _Named:
@@ -1193,7 +1279,7 @@ _SETTINGS: Final = settings(
 
 def test_whatever_happens_to_a_merchant_is_what_the_rules_say(cluster: Cluster) -> None:
     seen: Counter[str] = Counter()
-    base = 0 if EXAMPLES < MANY else randrange(2**32)
+    base = SEED if SEED is not None else randrange(2**32) if EXAMPLES >= MANY else 0
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as loop:
         machine = type("OneLife", (Life,), {"loop": loop, "cluster": cluster, "seen": seen})
         for number in range(max(1, EXAMPLES // 5 // LIVES)):
@@ -1204,6 +1290,8 @@ def test_whatever_happens_to_a_merchant_is_what_the_rules_say(cluster: Cluster) 
             except BaseException as error:
                 error.add_note(f"seed {base + number}")
                 raise
+    lives = max(1, EXAMPLES // 5 // LIVES) * LIVES
+    assert seen.pop(GIVEN_UP, 0) <= lives / 50, "the database was not there"
     refusals = Counter(dict.fromkeys(REFUSALS, 0))
     for said, times in seen.items():
         refusals[said.partition(": ")[2]] += times
