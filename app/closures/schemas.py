@@ -44,9 +44,13 @@ class ClosureRead(Model):
     reason: str = Field(examples=["租约到期"])
     status: ClosureStatus
     card_count: Count = Field(
-        description="Cards to refund: as things stand now, and from the execution on as they did."
+        description="Cards to refund: as things stand now, and from the execution on as they did"
+        " then. More where more cards were refunded since."
     )
-    refund_amount: AmountOrZero
+    refund_amount: AmountOrZero = Field(
+        description="What is to be refunded on them, counted as the cards are: more where a use"
+        " was taken back since, or a refund from before gets what it lacked."
+    )
     refunded_count: Count
     refunded_amount: AmountOrZero
     shortfall_amount: AmountOrZero = Field(

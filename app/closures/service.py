@@ -265,7 +265,10 @@ async def require_closure(tx: Transaction, closure_id: UUID, by: Authority) -> C
 
 
 async def view_of(tx: Transaction, closure: Closure) -> View:
-    """Show a closure: before it is executed, with what there is to refund now."""
+    """Show a closure: before it is executed, with what there is to refund now.
+
+    Later with what there was then, or what was refunded where more came to be owed since.
+    """
     merchant = await queries.find_merchant(tx, closure.merchant_no)
     assert merchant is not None, "a closure is a merchant's"
     status = closure.status_at(await tx.now())
@@ -274,6 +277,11 @@ async def view_of(tx: Transaction, closure: Closure) -> View:
         closure = closure._replace(
             card_count=sum(total.card_count for total in totals),
             refund_amount=Fen(sum(total.refund_amount for total in totals)),
+        )
+    else:
+        closure = closure._replace(
+            card_count=max(closure.card_count, closure.refunded_count),
+            refund_amount=Fen(max(closure.refund_amount, closure.refunded_amount)),
         )
     issued = await queries.count_certificates(tx, closure)
     return View(closure, merchant.merchant_id, status, issued)

@@ -167,6 +167,25 @@ async def test_an_upheld_dispute_that_needs_more_than_was_set_aside_is_named_who
     assert await closer.world.balances(shop) == {"custody": 500_00, "merchant_payable": 500_00}
 
 
+async def test_never_is_more_refunded_than_there_is_to_refund(
+    closer: Closer, disputer: Disputer
+) -> None:
+    given, shop = closer.given, await closer.given.shop()
+    consumer = a_consumer()
+    card = await given.card(shop, consumer, CardKind.COUNT)
+    charge = await given.used(shop, consumer, card, SESSIONS)
+    await disputer.disputed(consumer, charge)
+    executed = (await closer.view(await closer.executed(shop))).closure
+    assert (executed.card_count, executed.refund_amount) == (1, 900_00)
+
+    await disputer.decided(charge, CaseDecision.UPHELD)
+    await gone_on(closer)
+
+    ended = (await closer.view(executed)).closure
+    assert (ended.refunded_count, ended.refunded_amount) == (1, 1_200_00)
+    assert (ended.card_count, ended.refund_amount) == (1, 1_200_00)
+
+
 async def test_from_notice_on_nobody_settles_for_less_than_all_that_is_left(
     closer: Closer,
 ) -> None:
