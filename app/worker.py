@@ -12,6 +12,7 @@ import structlog
 
 from app.api.services import Services
 from app.calendar.deadlines import answer_due_on
+from app.cases import rulings
 from app.cases import service as cases
 from app.cases.routes import desk_of
 from app.charges import upkeep
@@ -64,6 +65,7 @@ async def _return_receipts(services: Services) -> None:
 
 async def _decide_silent(services: Services) -> None:
     await cases.decide_silent(desk_of(services))
+    await rulings.end_overtaken(services.db)
 
 
 async def _schedule_cases(services: Services) -> None:

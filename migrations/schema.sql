@@ -1009,6 +1009,8 @@ ALTER TABLE ONLY public.transfer
 
 CREATE INDEX api_key_revoked ON public.api_key USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 
+CREATE INDEX approval_waiting ON public.approval USING btree (action, subject_id) WHERE (status = 'proposed'::text);
+
 CREATE INDEX card_of_consumer ON public.card USING btree (merchant_no, consumer);
 
 CREATE INDEX card_transfer_of_card ON public.card_transfer USING btree (merchant_no, card_id);

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import cast
+from typing import Final, cast
 from uuid import UUID
 
 import structlog
@@ -24,6 +24,9 @@ from app.writer.requests import RequestKey
 _log = structlog.stdlib.get_logger()
 
 Facts = Mapping[str, object]
+
+SERVICE: Final = "anxin"
+"""Who decided what no person did: a proposal whose time was over."""
 
 
 class ApprovalStatus(StrEnum):
@@ -161,6 +164,20 @@ async def reject(
     return Answered(decided)
 
 
+async def overtake(db: Database, approval_id: UUID) -> bool:
+    """End a proposal as rejected because what it is about was decided otherwise meanwhile.
+
+    False where a person was faster. The caller knows that the writer did not carry it out.
+    """
+    async with db.transaction() as tx:
+        approval = await _lock(tx, approval_id)
+        if approval.status is not ApprovalStatus.PROPOSED:
+            return False
+        await _decide(tx, approval, ApprovalStatus.REJECTED, SERVICE, None)
+    _log.info("approval.overtaken", approval_id=str(approval_id), action=approval.action)
+    return True
+
+
 async def list_approvals(
     db: Database, *, limit: int, after: UUID | None, status: ApprovalStatus | None
 ) -> list[Approval]:
@@ -168,6 +185,11 @@ async def list_approvals(
     async with db.snapshot() as tx:
         rows = await queries.list_approvals(tx, limit=limit, after=after, status=status)
     return [read(row) for row in rows]
+
+
+async def list_waiting(tx: Transaction, action: str) -> list[Approval]:
+    """List the proposals of an action that nobody has decided."""
+    return [read(row) for row in await queries.list_waiting(tx, action)]
 
 
 async def find(db: Database, approval_id: UUID) -> Approval:
@@ -178,6 +200,14 @@ async def find(db: Database, approval_id: UUID) -> Approval:
     """
     async with db.snapshot() as tx:
         return await find_in(tx, approval_id)
+
+
+async def find_about(
+    tx: Transaction, action: str, subject_id: str, *statuses: ApprovalStatus
+) -> Approval | None:
+    """Find what was proposed about a thing, and has one of these statuses, the first before."""
+    row = await queries.find_about(tx, action, subject_id, statuses)
+    return None if row is None else read(row)
 
 
 async def find_in(tx: Transaction, approval_id: UUID) -> Approval:

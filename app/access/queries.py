@@ -195,6 +195,33 @@ async def find_approval(tx: Transaction, approval_id: UUID) -> ApprovalRow | Non
     )
 
 
+async def find_about(
+    tx: Transaction, action: str, subject_id: str, statuses: Sequence[str]
+) -> ApprovalRow | None:
+    """Find an approval of a thing with one of these statuses, the first of the first status."""
+    return await tx.fetch_one(
+        ApprovalRow,
+        f"""
+        SELECT {_APPROVAL_COLUMNS} {_APPROVALS}
+        WHERE action = :action AND subject_id = :subject
+          AND status = ANY (CAST(:statuses AS text[]))
+        ORDER BY array_position(CAST(:statuses AS text[]), status), created_at LIMIT 1
+        """,
+        action=action,
+        subject=subject_id,
+        statuses=[str(status) for status in statuses],
+    )
+
+
+async def list_waiting(tx: Transaction, action: str) -> list[ApprovalRow]:
+    """List the proposals of an action that nobody has decided."""
+    return await tx.fetch(
+        ApprovalRow,
+        f"SELECT {_APPROVAL_COLUMNS} {_APPROVALS} WHERE action = :action AND status = 'proposed'",
+        action=action,
+    )
+
+
 async def lock_approval(tx: Transaction, approval_id: UUID) -> ApprovalRow | None:
     """Find an approval and hold it to the end of the transaction: it is decided once."""
     return await tx.fetch_one(

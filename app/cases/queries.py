@@ -62,6 +62,16 @@ async def list_cases(
     )
 
 
+async def list_decided(tx: Transaction, ids: Sequence[UUID]) -> Sequence[CaseFile]:
+    """Read which of these cases are decided."""
+    return await tx.fetch(
+        CaseFile,
+        f"SELECT {_COLUMNS} FROM case_file"  # noqa: S608  # our own column names
+        " WHERE case_id = ANY(CAST(:ids AS uuid[])) AND status = 'decided'",
+        ids=list(ids),
+    )
+
+
 async def list_silent(
     tx: Transaction, today: date, *, after: UUID | None, count: int
 ) -> Sequence[CaseFile]:

@@ -84,6 +84,25 @@ async def propose(
     return Answered(approval)
 
 
+async def end_overtaken(db: Database) -> int:
+    """End the proposals about cases that were decided otherwise meanwhile; say how many.
+
+    By the merchant's agreement or silence, by a withdrawal, a closure, or by another proposal.
+    """
+    async with db.snapshot() as tx:
+        waiting = await approvals.list_waiting(tx, DECIDE)
+        about = {one.approval_id: parse(Prefix.CASE, one.subject_id or "") for one in waiting}
+        decided = await queries.list_decided(tx, list(about.values())) if about else ()
+    by_id = {case.case_id: case for case in decided}
+    overtaken = [
+        approval_id
+        for approval_id, case_id in about.items()
+        # What this approval decided itself is carried out; approving again completes it.
+        if case_id in by_id and by_id[case_id].approval_id != approval_id
+    ]
+    return sum([await approvals.overtake(db, approval_id) for approval_id in overtaken])
+
+
 def executors(desk: Desk) -> Mapping[str, Executor]:
     """Give what happens when a second person approves."""
 

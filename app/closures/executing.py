@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from app.access import approvals
-from app.access.approvals import Execution
+from app.access.approvals import ApprovalStatus, Execution
 from app.closures import queries
 from app.closures.answer import closure_answer, preview_facts
 from app.closures.domain import Closure, ClosureEvent, ClosureStatus, next_status
@@ -68,9 +68,9 @@ async def propose_execution(
 
 async def _proposed(tx: Transaction, closure: Closure, person_id: str) -> Approval:
     subject = to_text(Prefix.CLOSURE, closure.closure_id)
-    waiting = await queries.waiting_proposal(tx, EXECUTE, subject)
+    waiting = await approvals.find_about(tx, EXECUTE, subject, ApprovalStatus.PROPOSED)
     if waiting is not None:
-        return await approvals.find_in(tx, waiting)
+        return waiting
     facts = preview_facts(await preview_in(tx, closure))
     return await approvals.propose(tx, EXECUTE, subject, facts, person_id)
 

@@ -247,25 +247,6 @@ async def count_waiting(tx: Transaction, merchant_no: int) -> tuple[int, int]:
     return found.disputed, found.held
 
 
-async def waiting_proposal(tx: Transaction, action: str, subject_id: str) -> UUID | None:
-    """Give the proposal about a closure that nobody has decided."""
-
-    class Proposal(NamedTuple):
-        approval_id: UUID
-
-    found = await tx.fetch_one(
-        Proposal,
-        """
-        SELECT approval_id FROM approval
-        WHERE action = :action AND subject_id = :subject AND status = 'proposed'
-        ORDER BY created_at LIMIT 1
-        """,
-        action=action,
-        subject=subject_id,
-    )
-    return None if found is None else found.approval_id
-
-
 async def count_certificates(tx: Transaction, closure: Closure) -> int:
     """Count the certificates that were issued for a closure."""
     found = await tx.value(

@@ -217,18 +217,3 @@ async def lock_lifting(tx: Transaction, hold_id: UUID) -> None:
     """Let one caller at a time propose to lift a hold, so that there is one proposal."""
     low = hold_id.int & (2**64 - 1)
     await tx.execute("SELECT pg_advisory_xact_lock(:lock)", lock=low - 2**63)
-
-
-async def proposal_of(tx: Transaction, action: str, subject_id: str) -> UUID | None:
-    """Give the approval by which a hold is lifted, or was."""
-    found = await tx.value(
-        """
-        SELECT approval_id FROM approval
-        WHERE action = :action AND subject_id = :subject AND status <> 'rejected'
-        ORDER BY (status = 'approved') DESC, created_at LIMIT 1
-        """,
-        action=action,
-        subject=subject_id,
-    )
-    assert found is None or isinstance(found, UUID)
-    return found

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from app.access import approvals
-from app.access import queries as approval_queries
-from app.access.approvals import Approval, Execution, Executor
+from app.access.approvals import Approval, ApprovalStatus, Execution, Executor
 from app.access.principals import OperatorPrincipal, RegulatorPrincipal
 from app.holds import queries
 from app.holds.answer import ShownHold, hold_answer
@@ -126,12 +125,10 @@ async def propose_lift(
         if hold.status == HoldStatus.EXPIRED:
             raise HoldNotActive(hold.status)
         subject = to_text(Prefix.HOLD, hold_id)
-        proposed = await queries.proposal_of(tx, LIFT, subject)
-        if proposed is not None:
-            row = await approval_queries.find_approval(tx, proposed)
-            assert row is not None, "it was found in this transaction"
-            approval = approvals.read(row)
-        else:
+        approval = await approvals.find_about(
+            tx, LIFT, subject, ApprovalStatus.APPROVED, ApprovalStatus.PROPOSED
+        )
+        if approval is None:
             approval = await approvals.propose(
                 tx, LIFT, subject, _shown_to_second(hold), authority.person_id
             )

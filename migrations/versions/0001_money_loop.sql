@@ -125,6 +125,9 @@ CREATE TABLE approval (
     CONSTRAINT approval_decided_has_a_decider CHECK ((status = 'proposed') = (decided_by IS NULL))
 );
 
+-- Few wait at a time: each proposal looks for another about the same thing.
+CREATE INDEX approval_waiting ON approval (action, subject_id) WHERE status = 'proposed';
+
 CREATE TABLE business_day (
     day date PRIMARY KEY,
     banking boolean NOT NULL,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from app.cases import rulings
 from app.cases import service as cases
 from app.cases.routes import desk_of
 from app.evidence.verification import verify
@@ -269,6 +270,27 @@ async def test_a_withdrawal_and_a_decision_at_once_leave_one_of_them(world: Worl
 
     assert (late.status_code, late.json()["code"]) == (409, "case_state")
     assert (await refund_of(world, side, refund))["status"] == "withdrawn"
+
+
+async def test_a_proposal_ends_when_its_case_was_decided_otherwise(world: World) -> None:
+    side = world.a
+    agreed, other = await claimed(world, side), await claimed(world, side)
+    body = {"decision": "rejected", "reason": "查无实据"}
+    overtaken = await world.made(path_of(agreed, "decisions"), world.operator, body)
+    waiting = await world.made(path_of(other, "decisions"), world.operator, body)
+    await world.made(path_of(agreed, "answers"), side.merchant, {"agree": True})
+    db = world.served.services.db
+
+    assert await rulings.end_overtaken(db) >= 1
+    assert await rulings.end_overtaken(db) == 0
+
+    ended = await world.got(f"/v1/approvals/{overtaken['id']}", world.operator)
+    assert (ended["status"], ended["decided_by"], ended["result"]) == ("rejected", "anxin", None)
+    late = await world.call("POST", f"/v1/approvals/{overtaken['id']}/approve", world.operator2)
+    assert (late.status_code, late.json()["code"]) == (409, "approval_decided")
+    done = await world.made(f"/v1/approvals/{waiting['id']}/approve", world.operator2)
+    assert (done["status"], done["result"]["decision"]["decision"]) == ("approved", "rejected")
+    assert await rulings.end_overtaken(db) == 0
 
 
 async def test_silence_is_agreement_from_the_day_after(world: World) -> None:
