@@ -48,3 +48,14 @@ async def test_production_refuses_a_clock_that_a_sandbox_has_moved(
     with pytest.raises(StartRefused, match="clock"):
         async with open_services(production(fresh_database, tmp_path)):
             pass
+
+
+async def test_a_policy_that_would_have_no_effect_is_refused_by_name(
+    fresh_database: DatabaseUrls, tmp_path: Path
+) -> None:
+    settings = production(fresh_database, tmp_path)
+    settings = settings.model_copy(update={"policies": {"term_end_release": True}})
+
+    with pytest.raises(StartRefused, match=r"POLICIES.*term_end_release: cannot be turned on"):
+        async with open_services(settings):
+            pass

@@ -142,6 +142,11 @@ _LIMITS: Final[Mapping[str, tuple[int, int]]] = {
 _SWITCHES: Final = frozenset(
     {"cooling_off_unused_only", "term_end_release", "automatic_confirmation"}
 )
+_NOT_YET: Final[Mapping[str, str]] = {
+    "term_end_release": "two reminders go before it, and none is delivered yet",
+    "automatic_confirmation": "no rule confirms a use without its consumer yet",
+}
+"""Switches that nothing acts on so far: turned on, one would be without effect and say nothing."""
 _TIMES: Final = frozenset({"cut_time"})
 POLICY_KEYS: Final = tuple(field.name for field in fields(Policies) if field.name != "version")
 """The contract's names of all policies."""
@@ -197,6 +202,8 @@ def _check(key: str, value: object) -> None:
     if key in _SWITCHES:
         if not isinstance(value, bool):
             raise PolicyInvalid(key, "must be true or false")
+        if value and key in _NOT_YET:
+            raise PolicyInvalid(key, f"cannot be turned on: {_NOT_YET[key]}")
     elif key in _TIMES:
         if not isinstance(value, time) or value.tzinfo is not None:
             raise PolicyInvalid(key, "must be a time of day such as 22:00")

@@ -23,14 +23,14 @@ def test_settings_change_a_default_and_may_be_text() -> None:
             "code_day_amount": 1_000_000_00,
             "pending_per_card": "9",
             "cut_time": "21:30",
-            "term_end_release": "true",
+            "cooling_off_unused_only": "true",
         }
     )
 
     assert policies.code_day_amount == 1_000_000_00
     assert policies.pending_per_card == 9
     assert policies.cut_time == time(21, 30)
-    assert policies.term_end_release is True
+    assert policies.cooling_off_unused_only is True
     assert policies.code_use_amount == 200_00
 
 
@@ -46,6 +46,8 @@ def test_settings_change_a_default_and_may_be_text() -> None:
         ("cut_time", "25:00"),
         ("term_end_release", 1),
         ("term_end_release", "perhaps"),
+        ("term_end_release", "true"),
+        ("automatic_confirmation", True),
     ],
 )
 def test_a_setting_that_no_rule_can_work_with_is_refused_by_name(
@@ -59,7 +61,7 @@ def test_a_setting_that_no_rule_can_work_with_is_refused_by_name(
     ("key", "value", "read"),
     [
         ("code_use_amount", 8000.0, 80_00),
-        ("term_end_release", True, True),
+        ("cooling_off_unused_only", True, True),
         ("cut_time", "21:30", time(21, 30)),
     ],
 )
@@ -81,6 +83,8 @@ def test_json_says_a_value_in_its_own_type(key: str, value: object, read: Policy
         ("suspense_days", None),
         ("term_end_release", "true"),
         ("term_end_release", 1),
+        ("term_end_release", True),
+        ("automatic_confirmation", True),
         ("cut_time", 2200),
         ("cut_time", "late"),
         ("cut_time", "22:00+08:00"),

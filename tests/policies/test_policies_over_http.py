@@ -135,6 +135,8 @@ async def test_the_list_is_paged_and_filtered_by_key_region_and_day(
         ({"value": "10"}, "/value"),
         ({"value": 367}, "/value"),
         ({"value": {"days": 10}}, "/value"),
+        ({"key": "term_end_release", "value": True}, "/value"),
+        ({"key": "automatic_confirmation", "value": True}, "/value"),
         ({"region": "Jiangsu"}, "/region"),
         ({"region": "321"}, "/region"),
         ({"valid_from": "2020-01-01"}, "/valid_from"),
