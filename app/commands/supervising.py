@@ -130,7 +130,9 @@ def supervise(processes: Sequence[Supervised]) -> None:
 def _asked() -> Generator[_Asked, None, None]:
     asked = _Asked()
     for number in _SIGNALS:
-        signal.signal(number, asked.note)
+        # `nohup` asks for a signal to be ignored, and it stays so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, asked.note)
     yield asked
 
 

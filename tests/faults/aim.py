@@ -42,7 +42,7 @@ async def catch_in_flight(
             await asyncio.sleep(0.01)
             caught = await open_batches(connection, world.database)
             if caught and not alone:
-                caught = await _standing(connection, world, caught)
+                caught = await _standing(connection, world)
             if caught or not aimed:
                 return caught
             web.resume()
@@ -52,15 +52,14 @@ async def catch_in_flight(
     return []
 
 
-async def _standing(
-    connection: asyncpg.Connection, world: World, caught: list[OpenBatch]
-) -> list[OpenBatch]:
-    """Give those that wait for a client who says nothing.
+async def _standing(connection: asyncpg.Connection, world: World) -> list[OpenBatch]:
+    """Give the batches that wait for a client who says nothing.
 
     Of a batch that goes on, the next statement comes within milliseconds.
     """
+    looks: list[list[OpenBatch]] = []
     for _ in range(_LOOKS):
         await asyncio.sleep(_LOOK_SECONDS)
-        now = await open_batches(connection, world.database)
-        caught = [one for one in caught if one in now and one.state == "idle in transaction"]
-    return caught
+        found = await open_batches(connection, world.database)
+        looks.append([one for one in found if one.state == "idle in transaction"])
+    return [one for one in looks[0] if all(one in look for look in looks)]

@@ -48,7 +48,7 @@ async def test_killed_web_processes_lose_no_use_and_come_back_by_themselves(
     web = await start(WEB_PROCESSES="2", METRICS_PORT=str(free_ports(2)))
     one, both = Rounds("kill -9 one of two web processes"), Rounds("kill -9 both web processes")
 
-    async with a_crowd(world, [web.base_url], seed=Rounds.seed, clients=16) as crowd:
+    async with a_crowd(world, [web.base_url], seed=Rounds.seed, clients=24) as crowd:
         for random_one, random_both in zip(one, both, strict=True):
             one.land(landed=await _round(world, web, crowd, random_one, one, count=1))
             both.land(landed=await _round(world, web, crowd, random_both, both, count=2))
