@@ -97,28 +97,12 @@ def _add(card: Card, refunds: Sequence[CardRefund], amount: Fen, moment: Moment)
         earlier_amount=whole.amount + inputs.earlier_amount,
         earlier_residue_amount=whole.residue_amount + inputs.earlier_residue_amount,
     )
-    has_payee = last.payee_name is not None and last.status != RefundStatus.ACCOUNT_NEEDED
-    added = first._replace(
-        refund_id=new_id(card.merchant_no),
-        status=RefundStatus.DECIDED if has_payee else RefundStatus.ACCOUNT_NEEDED,
+    added = first.supplement(last, refund_id=new_id(card.merchant_no), at=moment.at)._replace(
         inputs=Json(inputs.to_json()),
         amount=amount,
         unpaid_amount=Fen(-amount),
         residue_amount=Fen(0),
         interest_claim_amount=Fen(0),
-        case_id=None,
-        supplements=first.refund_id,
-        former_status=None,
-        payee_name=last.payee_name,
-        payee_account_number=last.payee_account_number,
-        payee_bank_code=last.payee_bank_code,
-        new_payee_name=None,
-        new_payee_account_number=None,
-        new_payee_bank_code=None,
-        attempt=0,
-        created_at=moment.at,
-        decided_at=moment.at,
-        settled_at=None,
         closure_id=moment.closure_id,
     )
     taken = take(card, added, payable=moment.payable, seq=moment.seq, at=moment.at)

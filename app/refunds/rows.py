@@ -81,6 +81,33 @@ class CardRefund(NamedTuple):
             interest_claim_amount=quote.figures.interest_claim_amount,
         )
 
+    def supplement(self, last: "CardRefund", *, refund_id: UUID, at: datetime) -> "CardRefund":
+        """Give a refund that adds to this first one of a card, and pays whom the last one pays.
+
+        It is decided now, or waits for an account where the last one does. What it comes to, and
+        from which inputs, is for the caller to say.
+        """
+        has_payee = last.payee_name is not None and last.status != RefundStatus.ACCOUNT_NEEDED
+        return self._replace(
+            refund_id=refund_id,
+            status=RefundStatus.DECIDED if has_payee else RefundStatus.ACCOUNT_NEEDED,
+            case_id=None,
+            supplements=self.refund_id,
+            former_status=None,
+            payee_name=last.payee_name,
+            payee_account_number=last.payee_account_number,
+            payee_bank_code=last.payee_bank_code,
+            new_payee_name=None,
+            new_payee_account_number=None,
+            new_payee_bank_code=None,
+            attempt=0,
+            created_at=at,
+            decided_at=at,
+            settled_at=None,
+            closure_id=None,
+            unpaid_amount=Fen(0),
+        )
+
     def content_hash(self) -> bytes:
         """Hash what decided the refund and what came of it: its lines carry this into the chain.
 

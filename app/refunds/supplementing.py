@@ -16,7 +16,7 @@ from app.db.rows import Json
 from app.ids import derived_id
 from app.ledger.chart import AccountType, account_id
 from app.money import Fen
-from app.refunds.domain import Figures, Formula, Inputs, RefundStatus, figure
+from app.refunds.domain import Figures, Formula, Inputs, figure
 from app.refunds.enacting import take
 from app.refunds.recomputing import figure_now, recomputed_inputs
 from app.refunds.tables import REFUNDS_OF_CARD, REFUNDS_OF_CHARGE, REFUNDS_WAITING
@@ -106,31 +106,12 @@ def supplement(
 
 
 def _row(grown: Recomputed, refund_id: UUID, at: datetime) -> CardRefund:
-    first, model = grown.first, grown.model
-    has_payee = model.payee_name is not None and model.status != RefundStatus.ACCOUNT_NEEDED
-    return first._replace(
-        refund_id=refund_id,
-        status=RefundStatus.DECIDED if has_payee else RefundStatus.ACCOUNT_NEEDED,
+    return grown.first.supplement(grown.model, refund_id=refund_id, at=at)._replace(
         formula=grown.formula,
         inputs=Json(grown.inputs.to_json()),
         amount=grown.figures.amount,
         residue_amount=grown.figures.residue_amount,
         interest_claim_amount=grown.figures.interest_claim_amount,
-        case_id=None,
-        supplements=first.refund_id,
-        former_status=None,
-        payee_name=model.payee_name,
-        payee_account_number=model.payee_account_number,
-        payee_bank_code=model.payee_bank_code,
-        new_payee_name=None,
-        new_payee_account_number=None,
-        new_payee_bank_code=None,
-        attempt=0,
-        created_at=at,
-        decided_at=at,
-        settled_at=None,
-        closure_id=None,
-        unpaid_amount=Fen(0),
     )
 
 
