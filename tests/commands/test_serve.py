@@ -68,7 +68,7 @@ async def test_connections_are_spread_and_a_killed_process_comes_back(web: Proce
     assert fewest > _CALLS / 8, "a fair coin falls so but once in a million tries"
 
     killed.kill()
-    await killed.gone()
+    await killed.reaped()
     await _call_anew(web, 8)  # by the other alone, with no call lost
     await web.all_serve()
     children = web.children()

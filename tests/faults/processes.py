@@ -93,9 +93,15 @@ class Child:
         os.kill(self.pid, signal.SIGKILL)
 
     async def gone(self) -> None:
-        """Wait until it is there no more."""
+        """Wait until it runs no more."""
         async with asyncio.timeout(_STOP_SECONDS_MAX):
             while self.is_running:
+                await asyncio.sleep(_TURN_SECONDS)
+
+    async def reaped(self) -> None:
+        """Wait until its parent knows: the last of its threads is gone, and with it its sockets."""
+        async with asyncio.timeout(_STOP_SECONDS_MAX):
+            while Path(f"/proc/{self.pid}").exists():
                 await asyncio.sleep(_TURN_SECONDS)
 
 

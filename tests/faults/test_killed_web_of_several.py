@@ -1,6 +1,7 @@
 """`kill -9` of one of two web processes on one port, and of both, in the middle of their work."""
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -12,13 +13,16 @@ from tests.faults.aim import catch_in_flight
 from tests.faults.checker import ask_again, check, prove
 from tests.faults.crowd import Crowd, a_crowd
 from tests.faults.processes import Child, Process, Start, free_ports
-from tests.faults.rounds import Rounds
+from tests.faults.rounds import ROUNDS, Rounds
 from tests.faults.world import World
 
 pytestmark = pytest.mark.faults
 
 _CALLS = 4
 _STOP_SECONDS_MAX = 60
+_FAILED_SECONDS_MAX = 120
+_TURN_SECONDS = 0.1
+_ENDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class _Struck:
         for child in self.children:
             child.kill()
         for child in self.children:
-            await child.gone()
+            await child.reaped()
 
 
 async def test_killed_web_processes_lose_no_use_and_come_back_by_themselves(
@@ -63,6 +67,28 @@ async def test_killed_web_processes_lose_no_use_and_come_back_by_themselves(
     assert not web.errors()
     one.close()
     both.close(f"{entries} entries. {crowd.history.summary()}")
+
+
+@pytest.mark.skipif(ROUNDS == 1, reason="many starts: `make faults` has the time")
+async def test_one_that_is_killed_while_postgres_is_gone_comes_back_with_it(
+    world: World, start: Start
+) -> None:
+    web = await start(WEB_PROCESSES="2", METRICS_PORT=str(free_ports(2)))
+    killed, other = await web.all_serve()
+
+    await world.postgres.stop(signal.SIGKILL)
+    killed.kill()
+    await killed.reaped()
+    async with asyncio.timeout(_FAILED_SECONDS_MAX):
+        while len(ended := web.logged("web_process.ended")) < _ENDS:
+            await asyncio.sleep(_TURN_SECONDS)
+    await _answered_by_the_other(web)
+    await asyncio.to_thread(world.postgres.start)
+
+    assert other in await web.all_serve()
+    await web.ready()
+    pauses = [one["restart_after_seconds"] for one in ended]
+    assert pauses[1:] == [2.0, 4.0], "after a life that served, two that did not"
 
 
 async def _round(
