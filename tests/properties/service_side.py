@@ -168,6 +168,14 @@ class RefundRow(NamedTuple):
     supplement: bool
 
 
+class ShareRow(NamedTuple):
+    """What the service says that a claim gets where custody does not cover all."""
+
+    claim_id: UUID
+    claim_amount: int
+    amount: int
+
+
 class OrderRow(NamedTuple):
     """What the service says of an order."""
 
@@ -377,6 +385,12 @@ class Service:
                 RefundRow,
                 "SELECT refund_id, card_id, status, amount, unpaid_amount,"
                 " supplements IS NOT NULL AS supplement FROM refund ORDER BY decided_at, refund_id",
+            )
+
+    async def shares(self) -> list[ShareRow]:
+        async with self.db.snapshot() as tx:
+            return await tx.fetch(
+                ShareRow, "SELECT claim_id, claim_amount, amount FROM closure_share"
             )
 
     async def orders(self) -> list[OrderRow]:
