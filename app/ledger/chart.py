@@ -4,6 +4,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from app.ids import uuid_of
+
 
 class AccountType(StrEnum):
     """What an account holds; all but `CARD` exist once per merchant."""
@@ -36,4 +38,4 @@ def account_id(merchant_no: int, kind: AccountType) -> UUID:
 
     A card's account has the card's id.
     """
-    return UUID(int=_ORDINALS[kind] << _ORDINAL_SHIFT | merchant_no)
+    return uuid_of((_ORDINALS[kind] << _ORDINAL_SHIFT | merchant_no).to_bytes(16, "big"))

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from app.db.rows import Json, json_text
 from app.errors import IdempotencyKeyReused, InvalidRequest, StoredRefusal
+from app.ids import uuid_of
 
 if TYPE_CHECKING:
     from app.db.engine import Database, Transaction
@@ -68,7 +69,7 @@ class RequestKey:
     def of(*, tenant: str, key: str, fingerprint: bytes) -> RequestKey:
         """Scope a key to its tenant: the same key of two tenants names two requests."""
         digest = sha256(f"{tenant}\n{key}".encode()).digest()
-        return RequestKey(UUID(bytes=digest[:16]), fingerprint)
+        return RequestKey(uuid_of(digest[:16]), fingerprint)
 
 
 def refusal_of(
