@@ -38,16 +38,20 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        if not self._in_head:
+            return
         # Where this data ended a head, what followed it in the same packet is no head.
-        if self._in_head and self._head_bytes > HEAD_BYTES_MAX:
+        if self._head_bytes > HEAD_BYTES_MAX:
             self._refuse_head()
+        elif self._head_timer is None:
+            # Most heads of a kept connection come in one packet, and need no timer.
+            self._await_head()
 
     def on_message_begin(self) -> None:
         """Begin another head on a connection that is kept."""
         if not self._in_head:
             self._in_head = True
             self._head_bytes = 0
-            self._await_head()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
