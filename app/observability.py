@@ -8,9 +8,10 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping, Sequence
+from contextvars import ContextVar
 from functools import cache
 from http.server import ThreadingHTTPServer
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, cast
 from wsgiref.simple_server import WSGIServer
 
@@ -35,6 +36,12 @@ _SECRET_NAMES: Final = ("authorization", "password", "secret", "token")
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
+_context: Final[ContextVar[Mapping[str, object]]] = ContextVar(
+    "log_context",
+    default=MappingProxyType({}),  # a view that nobody can write to
+)
+"""One variable: structlog has one for each value, and looks through all that there are."""
+
 EventDict = MutableMapping[str, object]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -42,7 +49,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 def configure_logging(level: str) -> None:
     """Send every log line, ours and the libraries', to standard output as one line of JSON."""
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_context,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         hide_secrets,
@@ -237,6 +244,11 @@ class Metrics:
         return server
 
 
-def log_context(values: Mapping[str, object]) -> None:
+def log_context(**values: object) -> None:
     """Put values on every further log line of this call."""
-    structlog.contextvars.bind_contextvars(**values)
+    _context.set({**_context.get(), **values})
+
+
+def add_context(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Put what this call is about on a line; what the line itself says counts more."""
+    return {**_context.get(), **event}

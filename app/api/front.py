@@ -21,6 +21,7 @@ from app.api.errors import HeadersTooLarge, InternalFault, RequestTimedOut
 from app.api.problems import RenderedProblem, render
 from app.api.services import Services
 from app.errors import BodyTooLarge, DomainError
+from app.observability import log_context
 
 _log = structlog.stdlib.get_logger()
 
@@ -93,7 +94,7 @@ class _Serving:
         begin(self._scope, self._call)
         try:
             self._admit()
-            structlog.contextvars.bind_contextvars(request_id=self._call.request_id)
+            log_context(request_id=self._call.request_id)
             await self._app(self._scope, self._bounded_receive, self._marked_send)
         except DomainError as error:
             await self._answer(render(error, self._scope["path"]))
