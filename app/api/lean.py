@@ -24,7 +24,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin, get_type_hints
 
 from fastapi import params
 from pydantic import BaseModel, ValidationError
@@ -46,8 +46,7 @@ Endpoint = Callable[..., Awaitable["LeanResponse"]]
 _Supply = Callable[[Request], Awaitable[object]]
 
 
-@dataclass(frozen=True, slots=True)
-class LeanResponse:
+class LeanResponse(NamedTuple):
     """An answer whose bytes are ready; `headers` beside type and length."""
 
     status: int

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from app.cards.errors import CardInRefund, CardNotActive, CardOnHold
 from app.dates import business_date
+from app.db.rows import wide
 from app.money import Fen, share
 
 
@@ -69,6 +70,7 @@ class Draw(NamedTuple):
         return self.face_amount or Fen(0)
 
 
+@wide
 class Card(NamedTuple):
     """One payment, one contract: terms frozen at sale, and what was used of it."""
 

@@ -21,7 +21,8 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from app.cards.domain import Card, CardKind, Draw
-from app.db.rows import Json, json_text
+from app.db.rows import Json, json_text, wide
+from app.ids import uuid_of
 from app.ledger import chain
 from app.money import Fen
 
@@ -77,8 +78,7 @@ class Use:
         return CardKind.COUNT if self.sessions is not None else CardKind.PERIOD
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """What is left after a use, over the cards it may draw on."""
 
     card_face_amount: Fen | None
@@ -86,6 +86,7 @@ class Balance:
     valid_until: date | None
 
 
+@wide
 class Charge(NamedTuple):
     """One use of a consumer's cards at a merchant."""
 
@@ -137,6 +138,11 @@ class Charge(NamedTuple):
         """Read what the charge takes from each card."""
         return read_draws(self.draws)
 
+    @property
+    def confirmation(self) -> Confirmation:
+        """What of the consumer's confirmation its hash binds; all None where there is none."""
+        return Confirmation(self.confirmation_id, self.confirmation_method, self.confirmed_at)
+
     def with_balance(self, balance: Balance) -> Charge:
         """Set what the answer shows as left."""
         return self._replace(
@@ -155,18 +161,27 @@ class Charge(NamedTuple):
         at: datetime,
     ) -> Charge:
         """Give the charge with the consumer's confirmation, bound to all that was confirmed."""
-        charge = self._replace(
+        confirmation = Confirmation(confirmation_id, method, at)
+        return self._replace(
             status=ChargeStatus.CONFIRMED,
             draws=write_draws(draws),
             release_amount=Fen(sum(draw.release_amount or 0 for draw in draws)),
             confirmation_id=confirmation_id,
             confirmation_method=method,
+            confirmation_hash=confirmation_hash(self, confirmation, draws),
             confirmed_at=at,
             balance_face_amount=balance.card_face_amount,
             balance_sessions=balance.sessions_left,
             balance_valid_until=balance.valid_until,
         )
-        return charge._replace(confirmation_hash=confirmation_hash(charge, draws))
+
+
+class Confirmation(NamedTuple):
+    """The consumer's act: under which id, how, and when."""
+
+    confirmation_id: UUID | None
+    method: ConfirmationMethod | None
+    at: datetime | None
 
 
 class Echo(NamedTuple):
@@ -185,7 +200,7 @@ class Echo(NamedTuple):
         )
 
 
-def confirmation_hash(charge: Charge, draws: Iterable[Draw]) -> bytes:
+def confirmation_hash(charge: Charge, confirmation: Confirmation, draws: Iterable[Draw]) -> bytes:
     """Bind a confirmation: consumer, cards, amount or sessions, list amount, store and time.
 
     It enters the hash chain with the use. The code that was shown enters by its hash, the
@@ -195,8 +210,8 @@ def confirmation_hash(charge: Charge, draws: Iterable[Draw]) -> bytes:
     return chain.content_hash(
         (
             charge.charge_id,
-            charge.confirmation_id,
-            charge.confirmation_method,
+            confirmation.confirmation_id,
+            confirmation.method,
             charge.consumer,
             charge.store_id,
             charge.amount,
@@ -204,7 +219,7 @@ def confirmation_hash(charge: Charge, draws: Iterable[Draw]) -> bytes:
             charge.visit,
             charge.list_amount,
             charge.code_hash,
-            charge.confirmed_at,
+            confirmation.at,
             None if text is None else chain.commitment(charge.text_salt or b"", text),
             *(
                 field
@@ -254,7 +269,7 @@ def write_draws(draws: Sequence[Draw]) -> Json:
 def read_draws(text: Json) -> list[Draw]:
     """Read draws as the charge keeps them."""
     rows = cast("list[dict[str, int | str | None]]", from_json(text))
-    return [Draw(UUID(str(row["card_id"])), *_amounts(row)) for row in rows]
+    return [Draw(uuid_of(str(row["card_id"])), *_amounts(row)) for row in rows]
 
 
 def _amounts(row: Mapping[str, int | str | None]) -> tuple[Fen | None, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.cards.domain import CardKind
 from app.cards.draws import (
@@ -42,8 +41,7 @@ if TYPE_CHECKING:
     from app.writer.book import Book
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Whose cards a charge draws on, and what names them."""
 
     consumer: UUID
@@ -51,8 +49,7 @@ class Holder:
     named: Card | None
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(NamedTuple):
     """What a charge takes from each card, and what it found on the way."""
 
     holder: Holder

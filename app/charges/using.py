@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.cards.domain import CardKind, CardStatus
 from app.cards.draws import check_list_value
@@ -28,16 +27,14 @@ CHARGING: Final = frozenset({"open", "notice"})
 """The statuses of a book in which uses go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(NamedTuple):
     """Cards after a use, each with its draw and what that releases."""
 
     cards: Sequence[Card]
     draws: Sequence[Draw]
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(NamedTuple):
     """Cards after a use was entered, with their statement lines and chain entries."""
 
     cards: Sequence[Card]

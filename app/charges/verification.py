@@ -233,7 +233,7 @@ async def check_confirmations(connection: asyncpg.Connection, tell: Tell) -> lis
     findings: list[Finding] = []
     async for row in rows_of(connection, _CONFIRMED, tell):
         charge = Charge(*row)  # pyright: ignore[reportArgumentType]  # the columns of _CONFIRMED
-        computed = confirmation_hash(charge, charge.read_draws())
+        computed = confirmation_hash(charge, charge.confirmation, charge.read_draws())
         if computed != charge.confirmation_hash:
             findings.append(
                 Finding(

@@ -1,11 +1,11 @@
 """Rows as named tuples, and their way into Postgres: an array a column, a statement a table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Final, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, NewType, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -21,6 +21,32 @@ def json_text(value: object) -> Json:
 
 Row = tuple[Any, ...]
 """Any named tuple whose fields are a table's columns."""
+
+RowT = TypeVar("RowT", bound=Row)
+
+row_of: Final = cast("Callable[[type[Any], Iterable[object]], Any]", tuple.__new__)
+"""Make a named tuple of its fields' values: what `_make` does, without a frame of Python each."""
+
+
+def wide(shape: type[RowT]) -> type[RowT]:
+    """Decorate a named tuple of many fields that changes with every use.
+
+    The `_replace` that it comes with asks of each field whether it changes; this one looks at
+    the changes alone, which for a card is three times as fast. A name that is no field of it is
+    a KeyError.
+    """
+    named: Any = shape
+    places = {name: place for place, name in enumerate(named._fields)}
+
+    def replace(row: RowT, /, **changes: object) -> RowT:
+        values = list(row)
+        for name, value in changes.items():
+            values[places[name]] = value
+        return row_of(shape, values)
+
+    named._replace = replace
+    return shape
+
 
 _SCALARS: Final[tuple[tuple[type, str], ...]] = (
     (bool, "boolean"),  # before int, of which it is a subclass

@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from app.db.rows import wide
 from app.ledger.chart import ASSETS, AccountType
 from app.money import Fen
 
 
+@wide
 class BookHead(NamedTuple):
     """A merchant's lock, its sequence and the head of its hash chain."""
 
@@ -46,6 +48,7 @@ class Account(NamedTuple):
         )
 
 
+@wide
 class Transfer(NamedTuple):
     """One movement with both legs, both balances after it and its place in the chain."""
 

@@ -97,7 +97,9 @@ class Book:
 
     def group(self, index: Index[RowT], value: object) -> list[RowT]:
         """Find all loaded rows with this value of an index."""
-        return cast("list[RowT]", list(self._groups.get(index, {}).get(value, {}).values()))
+        by_value = self._groups.get(index)
+        rows = None if by_value is None else by_value.get(value)
+        return [] if rows is None else cast("list[RowT]", list(rows.values()))
 
     def is_new(self, table: Table[Any], key: object) -> bool:
         """Say whether a row is of this batch, so that no query finds what belongs to it."""
@@ -115,14 +117,13 @@ class Book:
 
     def load(self, table: Table[Any], row: Row) -> None:
         """Take in a row as it lies in the database."""
-        key = table.key_of(row)
-        self._set(table, key, row, self._rows[table].get(key))
+        self._set(table, table.key_of(row), row)
 
     def load_missing(self, table: Table[Any], row: Row) -> None:
         """Take in a row unless the batch knows it already, perhaps in a later state."""
         key = table.key_of(row)
         if key not in self._rows[table]:
-            self._set(table, key, row, None)
+            self._set(table, key, row)
 
     def apply(self, decision: Decision[Any], at: datetime) -> None:
         """Let a decision take effect for the commands after it.
@@ -148,26 +149,25 @@ class Book:
         known = cast("Mapping[UUID, Account]", self._rows[ACCOUNTS])
         appended = append(head, {**known, **opened} if opened else known, decision.entries, at)
         self.head = appended.head
-        self.put_all(rows)
-        self.put_all(appended.accounts.values())
-        self.put_all(appended.transfers)
-        self.put_all(appended.facts)
+        self.put_all([*rows, *appended.accounts.values(), *appended.transfers, *appended.facts])
 
     def put_all(self, rows: Iterable[Row]) -> None:
         """Take in rows that the batch writes."""
         for row in rows:
             table = self._schema.table_of[type(row)]
             key = table.key_of(row)
-            before = self._rows[table].get(key)
+            before = self._set(table, key, row)
             inserted = self.inserted[table]
             if before is None or key in inserted:
                 inserted[key] = row
             else:
                 self.updated[table][key] = row
-            self._set(table, key, row, before)
 
-    def _set(self, table: Table[Any], key: object, row: Row, before: Row | None) -> None:
-        self._rows[table][key] = row
+    def _set(self, table: Table[Any], key: object, row: Row) -> Row | None:
+        """Take in a row under its key; give the one that was there."""
+        rows = self._rows[table]
+        before = rows.get(key)
+        rows[key] = row
         for index in self._schema.indexes_of[table]:
             value = index.value_of(row)
             was = None if before is None else index.value_of(before)
@@ -180,3 +180,4 @@ class Book:
             # Nobody asks for the rows that have no such value.
             if value is not None:
                 self._groups.setdefault(index, {}).setdefault(value, {})[key] = row
+        return before

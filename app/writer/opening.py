@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from app.db.rows import columns_of
+from app.db.rows import columns_of, row_of
 from app.writer.book import HEADS
 
 if TYPE_CHECKING:
@@ -144,6 +144,6 @@ def _reader(table: Table[Any]) -> Callable[[Mapping[str, Any]], Any]:
     By name, so that a column added by a later migration changes nothing. Text stays `str`:
     a StrEnum equals and hashes like its value.
     """
-    pick = itemgetter(*(column.name for column in columns_of(table.shape)))
-    make: Callable[[Any], Any] = table.shape._make  # pyright: ignore[reportAttributeAccessIssue]  # a named tuple
-    return lambda record: make(pick(record))
+    shape = table.shape
+    pick = itemgetter(*(column.name for column in columns_of(shape)))
+    return lambda record: row_of(shape, pick(record))
