@@ -160,10 +160,11 @@ def _validated(model: type[BaseModel], value: object) -> BaseModel:
 
 async def send_lean(answer: LeanResponse, send: Send) -> None:
     """Send an answer; a problem brings its own type and length."""
+    own = {name for name, _ in answer.headers}
     headers = list(answer.headers)
-    if not any(name == b"content-type" for name, _ in headers):
+    if b"content-type" not in own:
         headers.append((b"content-type", b"application/json"))
-    if not any(name == b"content-length" for name, _ in headers):
+    if b"content-length" not in own:
         headers.append((b"content-length", b"%d" % len(answer.body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

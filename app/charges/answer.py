@@ -52,7 +52,10 @@ def charge_answer(
         "dispute": _dispute(charge),
         "description": charge.description,
         "client_reference": charge.client_reference,
-        "created_at": _time(charge.created_at),
+        # A code confirms in the moment of its charge.
+        "created_at": confirmed_at
+        if charge.created_at == charge.confirmed_at
+        else _time(charge.created_at),
         "confirmed_at": confirmed_at,
     }
     if to_consumer:

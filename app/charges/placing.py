@@ -13,7 +13,6 @@ from app.cards.tables import (
     CARDS,
     CARDS_OF,
     CARDS_WITH,
-    STORE_BY_ID,
     STORES,
 )
 from app.charges.commands import PlaceCharge
@@ -28,20 +27,19 @@ from app.charges.domain import (
 from app.charges.drawing import draw_on_cards
 from app.charges.errors import ClientReferenceUsed, CodeLimitExceeded, TooManyPending
 from app.charges.tables import (
-    CHARGE_BY_CODE,
     CHARGE_BY_REFERENCE,
     CHARGES_BY_REFERENCE,
     CODE_BY_HASH,
     CODES,
     PENDING_OF,
     PENDING_WITH_CARD,
+    STORE_AND_ACCOUNT,
 )
 from app.charges.using import CHARGING, balance_after, count_uses, enter_uses, serve_waiting
 from app.dates import business_date
 from app.errors import NotFound
 from app.holds.standing import needs_of_held
 from app.ledger.chart import AccountType, account_id
-from app.writer.book import ACCOUNT_BY_ID
 from app.writer.commands import Decision, Event, Plan
 
 if TYPE_CHECKING:
@@ -195,14 +193,14 @@ def _charge(command: PlaceCharge, drawn: Drawn, at: datetime) -> Charge:
 
 def _needs(command: PlaceCharge) -> list[Need]:
     needs = [
-        STORE_BY_ID(command.store_id),
-        ACCOUNT_BY_ID(account_id(command.merchant_no, AccountType.MERCHANT_PAYABLE)),
+        STORE_AND_ACCOUNT(
+            command.store_id, account_id(command.merchant_no, AccountType.MERCHANT_PAYABLE)
+        ),
     ]
     if command.client_reference is not None:
         needs.append(CHARGE_BY_REFERENCE(command.client_reference))
     if command.code_hash is not None:
-        code = command.code_hash
-        needs += [CODE_BY_HASH(code), CHARGE_BY_CODE(code)]
+        needs.append(CODE_BY_HASH(command.code_hash))
     else:
         card = command.card_id
         needs += [CARDS_WITH(card), ACCOUNTS_OF_CARDS_WITH(card), PENDING_WITH_CARD(card)]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from app.cards.tables import CARDS, cards_that_matter
+from app.cards.tables import CARDS, STORES, cards_that_matter
 from app.charges.domain import Charge
 from app.money import Fen
 from app.writer.book import ACCOUNTS
@@ -65,8 +65,10 @@ class ConsumerCode(NamedTuple):
 
 CODES: Final = Table("consumer_code", ConsumerCode, ("code_hash",))
 
+# A code that was used stays so when it has been forgotten itself.
 _CODE: Final = (
-    "JOIN consumer_code ON consumer_code.merchant_no = need.merchant_no"
+    "LEFT JOIN charge AS used ON used.merchant_no = need.merchant_no AND used.code_hash = need.v1"
+    " LEFT JOIN consumer_code ON consumer_code.merchant_no = need.merchant_no"
     " AND consumer_code.code_hash = need.v1"
 )
 # What waits is looked for only where a card holds something for it.
@@ -117,20 +119,25 @@ CODE_BY_HASH: Final = Lookup(
     CODES,
     ("bytea",),
     _BY_CODE,
-    beside={"card": CARDS, "account": ACCOUNTS, "waiting.charge": CHARGES},
+    beside={"used": CHARGES, "card": CARDS, "account": ACCOUNTS, "waiting.charge": CHARGES},
 )
-"""The code, with the cards of who showed it, their accounts, and what waits on them."""
+"""The code and the charge that used it, with the cards of who showed it, their accounts, and what
+waits on them."""
+STORE_AND_ACCOUNT: Final = Lookup(
+    "store_and_account",
+    STORES,
+    ("uuid", "uuid"),
+    "LEFT JOIN store ON store.merchant_no = need.merchant_no AND store.store_id = need.v1"
+    " LEFT JOIN account ON account.merchant_no = need.merchant_no"
+    " AND account.account_id = need.v2",
+    beside={"account": ACCOUNTS},
+)
+"""The store of a use, and the account that the use is credited to."""
 CHARGE_BY_ID: Final = Lookup(
     "charge_by_id",
     CHARGES,
     ("uuid",),
     "JOIN charge ON charge.merchant_no = need.merchant_no AND charge.charge_id = need.v1",
-)
-CHARGE_BY_CODE: Final = Lookup(
-    "charge_by_code",
-    CHARGES,
-    ("bytea",),
-    "JOIN charge ON charge.merchant_no = need.merchant_no AND charge.code_hash = need.v1",
 )
 CHARGE_BY_REFERENCE: Final = Lookup(
     "charge_by_reference",
@@ -191,7 +198,7 @@ INDEXES: Final[tuple[Index[Any], ...]] = (
 LOOKUPS: Final[tuple[Lookup[Any], ...]] = (
     CODE_BY_HASH,
     CHARGE_BY_ID,
-    CHARGE_BY_CODE,
+    STORE_AND_ACCOUNT,
     CHARGE_BY_REFERENCE,
     PENDING_WITH_CARD,
     PENDING_OF,
