@@ -16,9 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
-from app.api.call import Call, begin
+from app.api.call import WHOLE_ANSWER, Call, begin
 from app.api.errors import HeadersTooLarge, InternalFault, RequestTimedOut
 from app.api.problems import RenderedProblem, render
+from app.api.protocol import answer_at_once
 from app.api.services import Services
 from app.errors import BodyTooLarge, DomainError
 from app.observability import log_context
@@ -162,24 +163,35 @@ class _Serving:
             raise RequestTimedOut from None
 
     async def _marked_send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind == WHOLE_ANSWER:
+            await self._send_whole(message)
+            return
+        if kind == "http.response.start":
             self._status = message["status"]
             headers = [*message.get("headers", ())]
             headers.append((b"x-request-id", self._call.request_id.encode()))
             message["headers"] = headers
         await self._send(message)
 
+    async def _send_whole(self, message: Message) -> None:
+        status, body = message["status"], message["body"]
+        headers = [*message["headers"], (b"x-request-id", self._call.request_id.encode())]
+        self._status = status
+        if not answer_at_once(self._scope, status, headers, body):
+            start = {"type": "http.response.start", "status": status, "headers": headers}
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": body})
+
     async def _answer(self, problem: RenderedProblem) -> None:
-        if self._status:
-            return
-        await self._marked_send(
-            {
-                "type": "http.response.start",
-                "status": problem.status,
-                "headers": list(problem.headers),
-            }
-        )
-        await self._send({"type": "http.response.body", "body": problem.body})
+        if not self._status:
+            await self._send_whole(
+                {
+                    "status": problem.status,
+                    "headers": list(problem.headers),
+                    "body": problem.body,
+                }
+            )
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(

@@ -32,7 +32,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import dependencies
-from app.api.call import call_in
+from app.api.call import WHOLE_ANSWER, call_in
 from app.api.problems import field_errors, render
 from app.api.reading import LARGE_BYTES, authenticate, read_body
 from app.errors import DomainError, InvalidRequest
@@ -166,8 +166,9 @@ async def send_lean(answer: LeanResponse, send: Send) -> None:
         headers.append((b"content-type", b"application/json"))
     if b"content-length" not in own:
         headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    await send(
+        {"type": WHOLE_ANSWER, "status": answer.status, "headers": headers, "body": answer.body}
+    )
 
 
 class LeanDispatcher:

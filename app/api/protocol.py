@@ -1,19 +1,31 @@
-"""uvicorn's HTTP protocol with the limits it lacks: the size of a head, and the time it may take.
+"""uvicorn's HTTP protocol with what it lacks.
 
-A connection that sends one byte of a header a minute, or a header without end, costs the
+Limits: a connection that sends one byte of a header a minute, or a header without end, costs the
 service a socket for as long as the sender likes; neither reaches the application.
+
+And a way to answer at once: two ASGI messages, each looked at anew, cost a use more than its
+decision's arithmetic.
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from app.api.errors import HeadersTooLarge
 from app.api.problems import render
 
 HEAD_BYTES_MAX: Final = 16 * 1024
 HEAD_SECONDS: Final = 10.0
+
+_CYCLE: Final = "anxin.cycle"
+_CLOSE: Final = (b"connection", b"close")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -59,6 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_came()
         super().on_headers_complete()
+        self.scope[_CYCLE] = self.cycle  # pyright: ignore[reportGeneralTypeIssues]  # our own member
 
     def _await_head(self) -> None:
         self._head_came()
@@ -81,3 +94,38 @@ class BoundedProtocol(HttpToolsProtocol):
         lines += [name + b": " + value for name, value in problem.headers]
         self.transport.write(b"\r\n".join([*lines, b"", problem.body]))
         self.transport.close()
+
+
+def answer_at_once(
+    scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> bool:
+    """Write a whole answer to its connection: the same that two ASGI messages would write.
+
+    The headers are our own, as the bytes that go out, `content-length` among them. False where
+    it cannot be written now: another server, or a client that is gone or does not read. Nothing
+    was written then, and ASGI messages say what to do.
+    """
+    cycle: RequestResponseCycle | None = scope.get(_CYCLE)
+    if cycle is None or cycle.disconnected or cycle.flow.write_paused or cycle.response_started:
+        return False
+    if scope["method"] == "HEAD":
+        return False
+    cycle.response_started = True
+    cycle.waiting_for_100_continue = False
+    parts = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        if (name, value) == _CLOSE:
+            # Said once, in the last place, whoever wants it.
+            cycle.keep_alive = False
+        else:
+            parts += (name, b": ", value, b"\r\n")
+    if not cycle.keep_alive:
+        parts.append(b"connection: close\r\n")
+    parts += (b"\r\n", body)
+    cycle.transport.write(b"".join(parts))
+    cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True

@@ -10,10 +10,12 @@ import asyncpg
 _CONNECT_TIMEOUT_SECONDS: Final = 3.0
 _COMMAND_TIMEOUT_SECONDS: Final = 8.0
 
+_PLANS_SECONDS_MIN: Final = 0.25
 _PLANS_SECONDS_MAX: Final = 10.0
 """A generic plan that was made over empty tables reads whole indexes once they are full, and
-nothing replaces it before autovacuum comes: so plans are made anew this often, which costs a
-few milliseconds. The planner looks at the files' present size, analysed or not."""
+nothing replaces it before autovacuum comes: so plans are made anew, soon on a new connection and
+then ever less often, which costs a few milliseconds. The planner looks at the files' present size,
+analysed or not."""
 
 _SERVER_SETTINGS: Final = {
     "application_name": "anxin-writer",
@@ -43,6 +45,7 @@ class Lane:
         self._create = create
         self._connection: asyncpg.Connection | None = None
         self._planned_at = 0.0
+        self._plans_seconds = _PLANS_SECONDS_MIN
 
     async def connection(self) -> asyncpg.Connection:
         """Give the connection, connecting where there is none.
@@ -65,9 +68,11 @@ class Lane:
                 raise
             self._connection = connection
             self._planned_at = monotonic()
-        elif monotonic() - self._planned_at > _PLANS_SECONDS_MAX:
+            self._plans_seconds = _PLANS_SECONDS_MIN
+        elif monotonic() - self._planned_at > self._plans_seconds:
             await self._connection.execute("DISCARD PLANS")
             self._planned_at = monotonic()
+            self._plans_seconds = min(2 * self._plans_seconds, _PLANS_SECONDS_MAX)
         return self._connection
 
     def abandon(self) -> None:

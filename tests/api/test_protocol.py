@@ -11,12 +11,23 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app.api import protocol
-from app.api.protocol import BoundedProtocol
+from app.api.protocol import BoundedProtocol, answer_at_once
+
+_BODY = b'{"id": 1}'
 
 
 async def _answers(scope: Scope, receive: Receive, send: Send) -> None:
     assert scope["type"] == "http"
     await receive()
+    headers = [(b"content-length", b"%d" % len(_BODY)), (b"content-type", b"application/json")]
+    if scope["query_string"] == b"close":
+        headers.append((b"connection", b"close"))
+    if scope["path"] == "/at-once" and answer_at_once(scope, 201, headers, _BODY):
+        return
+    if scope["path"] in {"/at-once", "/in-two"}:
+        await send({"type": "http.response.start", "status": 201, "headers": headers})
+        await send({"type": "http.response.body", "body": _BODY})
+        return
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
@@ -53,6 +64,45 @@ async def test_one_connection_serves_many_calls(port: int) -> None:
     last = b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
     answer = await _exchange(port, call, call, last)
     assert answer.count(b"HTTP/1.1 204") == 3
+
+
+@pytest.mark.parametrize("close", [b"connection: close\r\n", b""])
+@pytest.mark.parametrize("method", [b"POST", b"HEAD"])
+async def test_an_answer_at_once_is_what_two_messages_would_be(
+    port: int, method: bytes, close: bytes
+) -> None:
+    # Either the client says that it will close, or the answer does.
+    query = b"" if close else b"?close"
+    answers = [
+        await _exchange(
+            port, b"%b /%b%b HTTP/1.1\r\nhost: a\r\n%b\r\n" % (method, path, query, close)
+        )
+        for path in (b"at-once", b"in-two")
+    ]
+    at_once, in_two = (
+        sorted(line for line in answer.split(b"\r\n") if not line.startswith(b"date:"))
+        for answer in answers
+    )
+    assert at_once == in_two
+    assert answers[0].startswith(b"HTTP/1.1 201 Created\r\n")
+    assert answers[0].endswith(b"\r\n\r\n" + (_BODY if method == b"POST" else b""))
+
+
+async def test_calls_sent_ahead_are_answered_in_turn_at_once(port: int) -> None:
+    call = b"POST /at-once HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
+    last = b"POST /at-once?close HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+    answer = await _exchange(port, call * 50 + last)
+    assert answer.count(b"HTTP/1.1 201") == 51
+    assert answer.count(_BODY) == 51
+
+
+async def test_a_second_head_that_does_not_come_ends_the_connection(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
+    call = b"POST /at-once HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+    answer = await _exchange(port, call, b"POST /at-o")
+    assert answer.count(_BODY) == 1
 
 
 async def test_a_head_without_end_is_refused(port: int) -> None:
