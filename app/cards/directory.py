@@ -1,7 +1,7 @@
 """Who a merchant is: id, name, district and industry by its number, remembered for a minute."""
 
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from time import monotonic
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -88,7 +88,8 @@ class MerchantDirectory:
     async def _read(self, wanted: int) -> None:
         """Read a merchant, and with it others that are due: one query, however many there are."""
         due = monotonic() - _AGE_SECONDS_MAX
-        others = (no for no, known in self._known.items() if known.read_at <= due)
+        # The longest known come first, so that a look ends at the first that is not due.
+        others = takewhile(lambda no: self._known[no].read_at <= due, self._known)
         numbers = [wanted, *islice(others, _READ_MAX)]
         async with self.db.transaction() as tx:
             rows = await tx.fetch(
@@ -103,4 +104,5 @@ class MerchantDirectory:
             self._known.clear()
         for row in rows:
             ref = MerchantRef(row.merchant_no, row.merchant_id, row.name)
+            self._known.pop(row.merchant_no, None)
             self._known[row.merchant_no] = _Known(ref, row.district, row.industry, monotonic())
