@@ -53,7 +53,8 @@ async def principal_of(request: Request) -> Principal:
 
 
 async def _require(request: Request, role: type[PrincipalT]) -> PrincipalT:
-    principal = await authenticate(request.scope, call_of(request))
+    call = call_of(request)
+    principal = call.principal or await authenticate(request.scope, call)
     if not isinstance(principal, role):
         raise Forbidden
     return principal
@@ -121,7 +122,7 @@ async def optional_request_key_of(request: Request) -> RequestKey | None:
     if not 1 <= len(raw) <= _KEY_LENGTH_MAX or not _VISIBLE.issuperset(raw):
         raise IdempotencyKeyRequired
     call = call_of(request)
-    principal = await authenticate(request.scope, call)
+    principal = call.principal or await authenticate(request.scope, call)
     return RequestKey.of(
         tenant=principal.tenant, key=raw.decode("ascii"), fingerprint=call.fingerprint
     )
