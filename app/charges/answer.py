@@ -52,10 +52,7 @@ def charge_answer(
         "dispute": _dispute(charge),
         "description": charge.description,
         "client_reference": charge.client_reference,
-        # A code confirms in the moment of its charge.
-        "created_at": confirmed_at
-        if charge.created_at == charge.confirmed_at
-        else _time(charge.created_at),
+        "created_at": _time(charge.created_at),
         "confirmed_at": confirmed_at,
     }
     if to_consumer:
