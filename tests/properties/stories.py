@@ -27,7 +27,7 @@ from app.card_life.commands import (
 )
 from app.card_products.domain import CardProduct
 from app.cards.directory import MerchantRef
-from app.cases.domain import WITHDRAWAL, Answer, Opening, Silence, Step
+from app.cases.domain import WITHDRAWAL, Answer, Opening, Silence, Step, Words
 from app.cases.rows import CaseKind
 from app.charges.commands import (
     CancelCharge,
@@ -749,7 +749,7 @@ def _dispute(told: _Told, charge: PlaceCharge | None = None) -> OpenDispute:
         case_id=told.new_id(no),
         kind=CaseKind.DISPUTE,
         consumer=who,
-        reason="not_provided",
+        stated_reason=Words(b"sealed", bytes(32)),
         salt=b"salt",
         answer_due_on=None if due is None else business_date(told.at) + timedelta(days=due),
     )
