@@ -76,9 +76,9 @@ def facts_in(book: Book, card: Card, at: datetime) -> Facts:
         store_status=sale.store_status,
         used_before=_used_before(book, card, sale.buyer),
         disputed=DisputeStatus.OPEN in disputes,
+        dispute_upheld=DisputeStatus.UPHELD in disputes,
         refund_id=min(standing, default=None),
         holds=card_holds(book, card.card_id, at),
-        dispute_upheld=DisputeStatus.UPHELD in disputes,
     )
 
 

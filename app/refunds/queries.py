@@ -37,25 +37,21 @@ SELECT book.status AS book_status,
            WHERE charge.merchant_no = book.merchant_no AND charge.consumer IN (:consumer, :buyer)
                AND charge.status IN ('confirmed', 'disputed')
                AND charge.confirmed_at < :paid_at) AS used_before,
-       coalesce((
-           SELECT bool_or(charge.dispute_status = 'open')
-           FROM card_entry AS line
-           JOIN charge ON charge.merchant_no = line.merchant_no
-               AND charge.charge_id = line.subject_id
-           WHERE line.merchant_no = book.merchant_no AND line.card_id = :id
-               AND line.kind = 'used'), false) AS disputed,
-       coalesce((
-           SELECT bool_or(charge.dispute_status = 'upheld')
-           FROM card_entry AS line
-           JOIN charge ON charge.merchant_no = line.merchant_no
-               AND charge.charge_id = line.subject_id
-           WHERE line.merchant_no = book.merchant_no AND line.card_id = :id
-               AND line.kind = 'used'), false) AS dispute_upheld,
+       coalesce(disputes.is_open, false) AS disputed,
+       coalesce(disputes.was_upheld, false) AS dispute_upheld,
        (SELECT min(CAST(refund_id AS text)) FROM refund
         WHERE refund.merchant_no = book.merchant_no AND refund.card_id = :id
             AND refund.status NOT IN ('offered', 'declined', 'rejected', 'withdrawn')
        )::uuid AS refund_id
-FROM book WHERE book.merchant_no = :no
+FROM book
+CROSS JOIN LATERAL (
+    SELECT bool_or(charge.dispute_status = 'open') AS is_open,
+           bool_or(charge.dispute_status = 'upheld') AS was_upheld
+    FROM card_entry AS line
+    JOIN charge ON charge.merchant_no = line.merchant_no AND charge.charge_id = line.subject_id
+    WHERE line.merchant_no = book.merchant_no AND line.card_id = :id AND line.kind = 'used'
+) AS disputes
+WHERE book.merchant_no = :no
 """.replace("::", r"\:\:")
 
 
@@ -102,7 +98,7 @@ async def find_sale(tx: Transaction, merchant_no: int, card_id: UUID) -> CardSal
 
 
 async def read_facts(tx: Transaction, card: Card, sale: CardSale) -> Facts:
-    """Read what decides a refund of a card: as `deciding.facts_in` reads it from a locked book."""
+    """Read what decides a refund of a card: as `finding.facts_in` reads it from a locked book."""
     standing = await tx.fetch_one(
         _Standing,
         _STANDING_OF,
@@ -121,6 +117,7 @@ async def read_facts(tx: Transaction, card: Card, sale: CardSale) -> Facts:
         store_status=sale.store_status,
         used_before=standing.used_before,
         disputed=standing.disputed,
+        dispute_upheld=standing.dispute_upheld,
         refund_id=standing.refund_id,
         holds=(await card_queries.holds_on(tx, [card])).get(card.card_id, ()),
     )

@@ -74,10 +74,10 @@ class Facts:
     """Whether holder or buyer had used the same product here before this card was paid."""
     disputed: bool
     """Whether a dispute of a use of the card is open."""
+    dispute_upheld: bool
+    """Whether a dispute of a use of the card was upheld."""
     refund_id: UUID | None
     """The refund that the card has already."""
-    dispute_upheld: bool = False
-    """Whether a dispute of a use of the card was upheld."""
     holds: Sequence[CardHold] = ()
     """What holds the card, oldest first."""
 

@@ -66,6 +66,7 @@ async def test_an_upheld_dispute_bears_out_that_the_service_is_unavailable_and_n
 
     for reason in (RefundReason.STORE_MOVED, RefundReason.HEALTH, RefundReason.MINOR):
         assert (await refunder.preview(li, card_id, reason)).quote.needs_case, reason
+    assert not (await refunder.preview(li, card_id, UNAVAILABLE)).quote.needs_case
     refund = await refunder.refunded(li, card_id, UNAVAILABLE)
 
     assert (refund.status, refund.refund_class) == ("decided", RefundClass.MERCHANT_FAULT)

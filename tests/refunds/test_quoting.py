@@ -35,6 +35,7 @@ def facts(card: dict[str, Any] | None = None, **fields: Any) -> Facts:
         "store_status": "open",
         "used_before": False,
         "disputed": False,
+        "dispute_upheld": False,
         "refund_id": None,
         **fields,
     }
