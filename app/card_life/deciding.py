@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 from app.card_life.commands import FreezeCard, ReactivateCard, ReportLoss, UnfreezeCard
 from app.card_life.domain import freeze, reactivate, report_loss, unfreeze
 from app.card_life.replaying import facts_of
-from app.card_life.rows import CardLife, TransferStatus
+from app.card_life.rows import TransferStatus
 from app.card_life.tables import TRANSFERS_OF_CARD, TRANSFERS_WITH_CARD
+from app.card_life.telling import tell
 from app.cards.domain import Card, CardStatus
-from app.cards.statement import CardEntryKind, Line, enter
+from app.cards.statement import CardEntryKind
 from app.cards.tables import CARDS, CARDS_WITH
 from app.charges.tables import PENDING_WITH_CARD
 from app.charges.voiding import Voided, void_pending
 from app.dates import business_date
 from app.errors import NotFound
-from app.ledger.posting import Entry
 from app.writer.commands import Decision, Event, Plan
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from app.card_life.commands import TermCommand
     from app.card_life.rows import CardTransfer
-    from app.cards.statement import CardEntry
     from app.writer.book import Book
     from app.writer.tables import Need
 
@@ -162,40 +161,25 @@ def _entered(  # noqa: PLR0913  # what a step leaves, named thing by thing
 ) -> Decision[Card]:
     """Write a step of a card's life into its statement and into the chain."""
     card = without_held(card, voided)
-    life = CardLife(
-        card.merchant_no,
-        card.card_id,
-        card.entry_count + 1,
-        kind,
-        card.frozen_on,
-        card.frozen_days,
-        card.valid_until,
-        at,
-    )
-    told = Line(kind, card.card_id, None, life.content_hash())
-    after, line = enter(card, told, seq=book.next_seq, at=at)
+    told = tell(card, kind, seq=book.next_seq, at=at)
     return Decision(
-        after,
+        told.card,
         rows=(
-            *{**voided.cards, card.card_id: after}.values(),
-            line,
-            life,
+            *{**voided.cards, card.card_id: told.card}.values(),
+            told.line,
+            told.life,
             *voided.charges,
             *withdrawn,
         ),
-        entries=(_entry(kind, line),),
+        entries=(told.entry,),
         events=(
             *voided.events,
             *(Event("transfer.withdrawn", transfer.transfer_id) for transfer in withdrawn),
             Event(f"card.{kind}", card.card_id),
         ),
         subject_id=card.card_id,
-        facts=facts_of(after, business_date(at)),
+        facts=facts_of(told.card, business_date(at)),
     )
-
-
-def _entry(kind: CardEntryKind, line: CardEntry) -> Entry:
-    return Entry(f"card_{kind}", line.card_id, None, line.content_hash())
 
 
 def _unchanged(card: Card, at: datetime) -> Decision[Card]:

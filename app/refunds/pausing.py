@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.card_life.domain import freeze, unfreeze
-from app.card_life.rows import CardLife
+from app.card_life.telling import tell
 from app.cards.domain import Card, CardKind, CardStatus
-from app.cards.statement import CardEntryKind, Line, enter
+from app.cards.statement import CardEntryKind
 from app.dates import business_date
-from app.ledger.posting import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from app.db.rows import Row
+    from app.ledger.posting import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +50,5 @@ def resume(card: Card, *, seq: int, at: datetime) -> Paused:
 
 
 def _told(card: Card, kind: CardEntryKind, *, seq: int, at: datetime) -> Paused:
-    life = CardLife(
-        card.merchant_no,
-        card.card_id,
-        card.entry_count + 1,
-        kind,
-        card.frozen_on,
-        card.frozen_days,
-        card.valid_until,
-        at,
-    )
-    after, line = enter(card, Line(kind, card.card_id, None, life.content_hash()), seq=seq, at=at)
-    entry = Entry(f"card_{kind}", card.card_id, None, line.content_hash())
-    return Paused(after, (line, life), (entry,))
+    told = tell(card, kind, seq=seq, at=at)
+    return Paused(told.card, (told.line, told.life), (told.entry,))
