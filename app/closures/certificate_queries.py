@@ -1,19 +1,15 @@
 """Rows that say how a closure ended, and what it takes to end."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from app.cards.domain import CardKind
 from app.closures.certificate import Certificate
 from app.closures.domain import REFUNDABLE, Closure, KindTotal
+from app.closures.queries import LEFT
 from app.db.engine import Transaction
 from app.money import Fen
-
-_LEFT: Final = (
-    "card.paid_amount - card.released_amount - card.refunded_amount"
-    " - card.adjusted_amount - card.recalled_amount"
-)
 
 
 class _Paid(NamedTuple):
@@ -49,7 +45,7 @@ async def what_keeps(tx: Transaction, merchant_no: int) -> Waits:
         f"""
         SELECT EXISTS (
             SELECT FROM card WHERE merchant_no = :no
-                AND status = ANY(CAST(:statuses AS text[])) AND {_LEFT} > 0 AND NOT on_hold
+                AND status = ANY(CAST(:statuses AS text[])) AND {LEFT} > 0 AND NOT on_hold
         ) OR EXISTS (
             SELECT FROM refund
             LEFT JOIN card ON card.merchant_no = refund.merchant_no

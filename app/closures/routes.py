@@ -17,7 +17,9 @@ from app.api.pagination import ListRead, PageDep
 from app.api.problems import problems
 from app.api.routing import api_router
 from app.api.schemas import ClosureId, MerchantId
+from app.api.services import Services
 from app.closures import executing, service
+from app.closures.domain import View
 from app.closures.errors import ClosureState
 from app.closures.page import page_of
 from app.closures.schemas import (
@@ -29,6 +31,7 @@ from app.closures.schemas import (
 from app.errors import NotFound
 from app.ids import Prefix, parse
 from app.refunds.errors import ClosureInProgress
+from app.writer.answers import Answered
 
 router = api_router("/v1", tag="closures")
 
@@ -59,8 +62,7 @@ async def create_closure(
         by=authority,
         request=request,
     )
-    mark_replayed(response, made)
-    return ClosureRead.from_domain(made.value, services.settings.base_url)
+    return _answer(made, services, response)
 
 
 @router.get(
@@ -79,11 +81,11 @@ async def list_closures(
         before=page.after_id,
         count=page.fetch_count,
     )
-    shown = page.close(rows, lambda view: view.closure.closure_id)
     base_url = services.settings.base_url
-    return ListRead(
-        data=[ClosureRead.from_domain(view, base_url) for view in shown.rows],
-        next_cursor=shown.next_cursor,
+    return page.shown(
+        rows,
+        lambda view: view.closure.closure_id,
+        lambda view: ClosureRead.from_domain(view, base_url),
     )
 
 
@@ -146,8 +148,7 @@ async def cancel_closure(
     done = await service.cancel_closure(
         services.db, parse(Prefix.CLOSURE, closure_id), by=authority, request=request
     )
-    mark_replayed(response, done)
-    return ClosureRead.from_domain(done.value, services.settings.base_url)
+    return _answer(done, services, response)
 
 
 @router.get(
@@ -181,3 +182,8 @@ async def print_certificate(
     """Give the last certificate as a page to print."""
     found = await service.read_certificate(db, parse(Prefix.CLOSURE, closure_id), by=authority)
     return HTMLResponse(page_of(found), headers={"content-security-policy": PAGE_POLICY})
+
+
+def _answer(done: Answered[View], services: Services, response: Response) -> ClosureRead:
+    mark_replayed(response, done)
+    return ClosureRead.from_domain(done.value, services.settings.base_url)

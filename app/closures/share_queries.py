@@ -7,6 +7,7 @@ from uuid import UUID
 
 from app.cards.domain import Card
 from app.closures.domain import REFUNDABLE, Closure
+from app.closures.queries import LEFT
 from app.closures.sharing import Claim
 from app.db.engine import Transaction
 from app.db.rows import columns_of
@@ -14,10 +15,6 @@ from app.ids import new_id
 from app.money import Fen
 from app.refunds.rows import CardRefund
 
-_LEFT: Final = (
-    "card.paid_amount - card.released_amount - card.refunded_amount"
-    " - card.adjusted_amount - card.recalled_amount"
-)
 _UNCUT: Final = "('decided', 'account_needed')"
 _CARD_COLUMNS: Final = ", ".join(f"card.{column.name}" for column in columns_of(Card))
 _REFUND_COLUMNS: Final = ", ".join(
@@ -41,13 +38,13 @@ _REST: Final = (
 )
 _OF_CARDS: Final = f"""
     SELECT card.card_id AS claim_id,
-           CAST(card.refunded_amount + {_LEFT} - least({_LEFT}, {_REST}) AS bigint) AS amount,
+           CAST(card.refunded_amount + {LEFT} - least({LEFT}, {_REST}) AS bigint) AS amount,
            CAST(card.refunded_amount - coalesce(decided.uncut, 0) AS bigint) AS paid_amount
     FROM card LEFT JOIN ({_OF_REFUNDS}) AS decided USING (card_id)
     WHERE card.merchant_no = :no AND (
-        (card.status = ANY(CAST(:statuses AS text[])) AND {_LEFT} > 0)
+        (card.status = ANY(CAST(:statuses AS text[])) AND {LEFT} > 0)
         OR (card.status IN ('refunding', 'refunded') AND (
-            decided.uncut > 0 OR {_LEFT} > least({_LEFT}, {_REST}))))
+            decided.uncut > 0 OR {LEFT} > least({LEFT}, {_REST}))))
 """  # noqa: S608  # our own names
 
 

@@ -27,6 +27,7 @@ from app.refunds.errors import (
     RefundInProgress,
     RefundNotAllowed,
 )
+from app.refunds.rows import CardRefund
 from app.refunds.schemas import (
     PayeeAccount,
     RefundCreate,
@@ -35,6 +36,7 @@ from app.refunds.schemas import (
     RefundRead,
 )
 from app.refunds.service import Counter
+from app.writer.answers import Answered
 
 router = api_router("/v1", tag="refunds")
 
@@ -95,8 +97,7 @@ async def create_refund(
         text=body.text,
         request=request,
     )
-    mark_replayed(response, done)
-    return RefundRead.from_domain(done.value, services.sealer)
+    return _answer(done, services, response)
 
 
 @router.get("/me/refunds", summary="List one's own refunds")
@@ -107,10 +108,10 @@ async def list_my_refunds(
     rows = await service.list_own(
         services.db, consumer.consumer, before=page.after_id, count=page.fetch_count
     )
-    shown = page.close(rows, lambda refund: refund.refund_id)
-    return ListRead(
-        data=[RefundRead.from_domain(row, services.sealer) for row in shown.rows],
-        next_cursor=shown.next_cursor,
+    return page.shown(
+        rows,
+        lambda refund: refund.refund_id,
+        lambda refund: RefundRead.from_domain(refund, services.sealer),
     )
 
 
@@ -145,8 +146,7 @@ async def accept_refund(
         accept=True,
         request=request,
     )
-    mark_replayed(response, done)
-    return RefundRead.from_domain(done.value, services.sealer)
+    return _answer(done, services, response)
 
 
 @router.post(
@@ -169,8 +169,7 @@ async def decline_refund(
         accept=False,
         request=request,
     )
-    mark_replayed(response, done)
-    return RefundRead.from_domain(done.value, services.sealer)
+    return _answer(done, services, response)
 
 
 @router.post(
@@ -190,8 +189,7 @@ async def withdraw_refund(
     refund = await service.read_own(services.db, consumer.consumer, parsed)
     command = WithdrawRefund(refund.merchant_no, request, parsed, refund.card_id, consumer.consumer)
     done = await service.carry_out(counter_of(services), command)
-    mark_replayed(response, done)
-    return RefundRead.from_domain(done.value, services.sealer)
+    return _answer(done, services, response)
 
 
 @router.post(
@@ -216,8 +214,7 @@ async def name_payee_account(
         body.to_domain(),
         request,
     )
-    mark_replayed(response, done)
-    return RefundRead.from_domain(done.value, services.sealer)
+    return _answer(done, services, response)
 
 
 @router.post(
@@ -256,3 +253,8 @@ def counter_of(services: Services) -> Counter:
         services.policies,
         services.directory,
     )
+
+
+def _answer(done: Answered[CardRefund], services: Services, response: Response) -> RefundRead:
+    mark_replayed(response, done)
+    return RefundRead.from_domain(done.value, services.sealer)

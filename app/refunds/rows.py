@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from app.cards.domain import Card
@@ -68,18 +68,7 @@ class CardRefund(NamedTuple):
 
     def quoted(self, quote: Quote) -> "CardRefund":
         """Give it with what a quote says."""
-        return self._replace(
-            reason=quote.reason,
-            refund_class=quote.refund_class,
-            formula=quote.formula,
-            formula_version=quote.formula_version,
-            policy_version=quote.policy_version,
-            inputs=Json(quote.inputs.to_json()),
-            as_of=quote.as_of,
-            amount=quote.figures.amount,
-            residue_amount=quote.figures.residue_amount,
-            interest_claim_amount=quote.figures.interest_claim_amount,
-        )
+        return self._replace(**_quoted(quote))
 
     def supplement(self, last: "CardRefund", *, refund_id: UUID, at: datetime) -> "CardRefund":
         """Give a refund that adds to this first one of a card, and pays whom the last one pays.
@@ -141,16 +130,6 @@ def new_refund(quote: Quote, card: Card, *, refund_id: UUID, at: datetime) -> Ca
         card_id=card.card_id,
         consumer=card.consumer,
         status=RefundStatus.REQUESTED,
-        reason=quote.reason,
-        refund_class=quote.refund_class,
-        formula=quote.formula,
-        formula_version=quote.formula_version,
-        policy_version=quote.policy_version,
-        inputs=Json(quote.inputs.to_json()),
-        as_of=quote.as_of,
-        amount=quote.figures.amount,
-        residue_amount=quote.figures.residue_amount,
-        interest_claim_amount=quote.figures.interest_claim_amount,
         case_id=None,
         supplements=None,
         former_status=str(card.status),
@@ -164,7 +143,24 @@ def new_refund(quote: Quote, card: Card, *, refund_id: UUID, at: datetime) -> Ca
         created_at=at,
         decided_at=None,
         settled_at=None,
+        **_quoted(quote),
     )
+
+
+def _quoted(quote: Quote) -> dict[str, Any]:
+    """Give the columns that a quote decides."""
+    return {
+        "reason": quote.reason,
+        "refund_class": quote.refund_class,
+        "formula": quote.formula,
+        "formula_version": quote.formula_version,
+        "policy_version": quote.policy_version,
+        "inputs": Json(quote.inputs.to_json()),
+        "as_of": quote.as_of,
+        "amount": quote.figures.amount,
+        "residue_amount": quote.figures.residue_amount,
+        "interest_claim_amount": quote.figures.interest_claim_amount,
+    }
 
 
 def facts_of(refund: CardRefund) -> Mapping[str, object]:
