@@ -12,6 +12,7 @@ from unicodedata import category, normalize
 from uuid import UUID
 
 from app.errors import Forbidden, NotFound
+from app.ids import uuid_of
 
 _INVISIBLE: Final = frozenset({"C", "Z"})
 """Unicode's first letters of what nobody sees: controls, formats, blanks."""
@@ -156,4 +157,4 @@ def _read(person_id: str) -> str:
 
 def consumer_of(issuer: str, subject: str) -> UUID:
     """Give the one id under which a person's cards lie: a digest of issuer and subject."""
-    return UUID(bytes=sha256(f"{issuer}\0{subject}".encode()).digest()[:16])
+    return uuid_of(sha256(f"{issuer}\0{subject}".encode()).digest()[:16])
