@@ -208,7 +208,7 @@ def test_the_same_words_of_two_cases_have_two_commitments() -> None:
             case_id=new_id(1),
             kind=CaseKind.DISPUTE,
             consumer=new_id(),
-            reason="not_provided",
+            stated_reason=words(b"sealed", "not_provided", SALT),
             salt=SALT,
             answer_due_on=None,
         ),

@@ -8,7 +8,16 @@ from uuid import UUID
 import pytest
 
 from app.cards.tables import CARDS
-from app.cases.domain import BY_CLOSURE, WITHDRAWAL, Answer, Opening, Ruling, Silence, open_case
+from app.cases.domain import (
+    BY_CLOSURE,
+    WITHDRAWAL,
+    Answer,
+    Opening,
+    Ruling,
+    Silence,
+    open_case,
+    words,
+)
 from app.cases.errors import CaseState
 from app.cases.rows import CaseDecision, CaseFile, CaseKind, CaseStatus, DecidedBy
 from app.cases.tables import CASES
@@ -80,7 +89,7 @@ def _opening() -> Opening:
         case_id=CASE,
         kind=CaseKind.DISPUTE,
         consumer=CONSUMER,
-        reason="not_provided",
+        stated_reason=words(b"sealed", "not_provided", b"salt"),
         salt=b"salt",
         answer_due_on=date(2026, 3, 9),
         card_id=CARD,

@@ -24,7 +24,7 @@ from app.card_life.commands import (
 )
 from app.card_products.domain import CardKind
 from app.cards.directory import MerchantRef
-from app.cases.domain import Answer, Opening
+from app.cases.domain import Answer, Opening, words
 from app.cases.rows import CaseKind
 from app.charges.commands import (
     CancelCharge,
@@ -194,13 +194,14 @@ class World:
     async def dispute(self, charge: Charge) -> UUID:
         """Contest a use; give its case."""
         case_id, consumer = ids.new_id(self.no), self.holder.consumer
+        salt = urandom(16)
         opening = Opening(
             merchant_no=self.no,
             case_id=case_id,
             kind=CaseKind.DISPUTE,
             consumer=consumer,
-            reason="not_provided",
-            salt=urandom(16),
+            stated_reason=words(b"sealed", "not_provided", salt),
+            salt=salt,
             answer_due_on=None,
         )
         await self._done(
