@@ -10,7 +10,6 @@ from app.charges.domain import (
     Charge,
     ChargeStatus,
     DisputeStatus,
-    ReversalStatus,
     facts_of,
     reversal_deadline,
 )
@@ -43,7 +42,7 @@ def decide_open(command: OpenDispute, book: Book, at: datetime) -> Decision[Char
     whole; else nothing is, also not later (DOMAIN §5). The dispute keeps which.
 
     Raises:
-        ChargeBeingReversed: The merchant takes it back already.
+        ChargeBeingReversed: The merchant takes it back already, or did in vain.
         ChargeNotConfirmed: It was never confirmed, or is reversed.
         ClosureInProgress: The merchant's books are closed.
         DeadlinePassed: The use is too long ago.
@@ -103,8 +102,10 @@ def _check_disputable(charge: Charge, reversal_days: int, at: datetime) -> None:
         raise ChargeNotConfirmed(charge.status_at(at))
     if charge.dispute_status is not None:
         raise DisputeDecided(charge.dispute_status)
-    if charge.reversal_status == ReversalStatus.PENDING:
-        raise ChargeBeingReversed(charge.status)
+    if charge.reversal_status is not None:
+        # Of a confirmed use it waits, or has ended: while all is shared out anew after that, the
+        # merchant is not closed yet.
+        raise ChargeBeingReversed(charge.status, charge.reversal_status)
     deadline = reversal_deadline(charge.confirmed_at, reversal_days)
     if at > deadline:
         raise DeadlinePassed(deadline)

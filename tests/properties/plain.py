@@ -604,7 +604,7 @@ class Book:
             return "charge_not_confirmed"
         if charge.dispute is not None:
             return "charge_disputed"
-        if charge.waits is not None:
+        if charge.waits is not None or charge.failed:
             return "charge_not_confirmed"
         if (late := self._too_late(charge)) is not None:
             return late
