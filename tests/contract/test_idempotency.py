@@ -124,9 +124,9 @@ async def _another(world: World, row: Row, path: str, body: object) -> tuple[str
     if row.path.endswith("/closures"):
         assert isinstance(body, dict)
         return path, {**cast("dict[str, object]", body), "reason": "另有原因"}
-    if row.path == "/v1/closures/{closure_id}/cancel":
+    if row.path in {"/v1/closures/{closure_id}/cancel", "/v1/closures/{closure_id}/execute"}:
         # A merchant closes once: the other request is its next closure.
-        closure = await world.got(path.removesuffix("/cancel"), world.operator)
+        closure = await world.got(path.rpartition("/")[0], world.operator)
         order = {"kind": "notice", "reason": "停止营业"}
         return f"/v1/merchants/{closure['merchant_id']}/closures", order
     other = await row.prepare(world, world.a)
