@@ -170,13 +170,10 @@ class Book:
         rows[key] = row
         for index in self._schema.indexes_of[table]:
             value = index.value_of(row)
-            was = None if before is None else index.value_of(before)
-            if was == value and before is not None:
-                if value is not None:
-                    self._groups[index][value][key] = row
-                continue
-            if was is not None:
-                self._groups[index][was].pop(key, None)
+            if before is not None:
+                was = index.value_of(before)
+                if was is not None and was != value:
+                    self._groups[index][was].pop(key, None)
             # Nobody asks for the rows that have no such value.
             if value is not None:
                 self._groups.setdefault(index, {}).setdefault(value, {})[key] = row
