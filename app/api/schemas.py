@@ -1,6 +1,6 @@
 """The model and the field types that every request and answer is made of."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import (
@@ -15,7 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from app.dates import SHANGHAI
+from app.dates import SHANGHAI, start_of_day
 from app.ids import Prefix
 from app.money import AMOUNT_MAX
 
@@ -67,13 +67,13 @@ def _sane_date(value: date) -> date:
 def _beginning_of(value: object) -> object:
     """Read `2026-02-14` as the moment in which that day begins in Shanghai."""
     day = _day(value)
-    return value if day is None else datetime.combine(day, time(), SHANGHAI)
+    return value if day is None else start_of_day(day)
 
 
 def _end_of(value: object) -> object:
     """Read `2026-02-14` as the moment in which that day is over in Shanghai."""
     day = _day(value)
-    return value if day is None else datetime.combine(day + timedelta(days=1), time(), SHANGHAI)
+    return value if day is None else start_of_day(day + timedelta(days=1))
 
 
 def _day(value: object) -> date | None:

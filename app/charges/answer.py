@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from app.cards.directory import MerchantRef
 from app.charges.domain import Charge
@@ -91,5 +92,6 @@ def _dispute(charge: Charge) -> Mapping[str, object] | None:
     }
 
 
+@lru_cache(maxsize=1024)  # all charges of a batch are of one moment
 def _time(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(SHANGHAI).isoformat(timespec="microseconds")

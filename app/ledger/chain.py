@@ -15,6 +15,7 @@ whom it does not concern what else its merchant has.
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Final
@@ -36,6 +37,7 @@ def genesis(merchant_no: int) -> bytes:
     return sha256(f"anxin|{merchant_no}".encode()).digest()
 
 
+@lru_cache(maxsize=1024)  # all entries of a batch are of one moment
 def microseconds(at: datetime) -> int:
     """Say a time as microseconds since 1970-01-01 UTC."""
     return (at - _EPOCH) // _MICROSECOND

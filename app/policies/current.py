@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from app.dates import business_date
+from app.dates import business_date, start_of_day
 from app.db.engine import Database, Transaction
 from app.policies import queries
 from app.policies.domain import Policies
@@ -19,9 +19,11 @@ _RESOLVED_MAX: Final = 10_000
 
 class _Reading(NamedTuple):
     versions: list[PolicyVersion]
-    domain_time: datetime
+    today: date
     started: float
     """On the process's own clock: whatever was committed before it is in here."""
+    day_ends: float
+    """On the same clock; a reading is believed for a second, so the day after is tomorrow."""
 
 
 class CurrentPolicies:
@@ -50,8 +52,9 @@ class CurrentPolicies:
         Today is the domain's, and like the rows a second old at most: it needs no query more.
         """
         reading = await self._fresh(None)
-        now = reading.domain_time + timedelta(seconds=time.monotonic() - reading.started)
-        return self._resolve(reading, district, business_date(now))
+        is_over = time.monotonic() >= reading.day_ends
+        day = reading.today + timedelta(days=1) if is_over else reading.today
+        return self._resolve(reading, district, day)
 
     def _resolve(self, reading: _Reading, district: str, day: date) -> Policies:
         known = self._resolved.get((district, day))
@@ -100,4 +103,7 @@ class CurrentPolicies:
 
 async def _read(tx: Transaction) -> _Reading:
     started = time.monotonic()
-    return _Reading(await queries.all_versions(tx), await tx.now(), started)
+    versions, now = await queries.all_versions(tx), await tx.now()
+    today = business_date(now)
+    left = start_of_day(today + timedelta(days=1)) - now
+    return _Reading(versions, today, started, started + left.total_seconds())
