@@ -68,6 +68,9 @@ def service(
         "LOG_LEVEL": log_level,
         "POLICIES": json.dumps(POLICIES),
     }
+    if web_processes > 1:
+        # As the README advises: each other's batches are what keeps the database busy.
+        environment["WRITER__LANES"] = "1"
     if batch_max is not None:
         environment["WRITER__BATCH_MAX"] = str(batch_max)
     command = [sys.executable, "-m", "app.cli", "serve"]

@@ -59,7 +59,7 @@ class Options:
             "time": f"{self.times.warm_up_seconds:g} s warm-up, {self.times.seconds:g} s each, "
             f"{self.rounds} rounds",
             "postgres": "embedded, fsync on, synchronous_commit on, shared_buffers 256 MB",
-            "service": "one process unless the line says two, two lanes each, "
+            "service": "one process, two lanes; where the line says two, one lane each, "
             f"log level {self.log_level} to a file",
             "policies raised": dict(POLICIES),
             "codes": "made in bulk before the timed part, as rows like those of POST /v1/me/codes, "
