@@ -586,12 +586,23 @@ class Book:
 
     def serve(self) -> None:
         """After a credit: reversals in their turn, each whole, as far as payable goes."""
-        while waiting := self.waiting:
-            needs = self._needs(waiting[0])
-            if needs > self.payable:
-                waiting[0].waits = needs
-                return
+        while (waiting := self.waiting) and self._needs(waiting[0]) <= self.payable:
             self._take_back(waiting[0])
+        self._resize(waiting)
+
+    def _resize(self, waiting: Sequence[Charge]) -> None:
+        """Say what the next one needs by now, and each on a refunded card after those before it."""
+        gone: list[Charge] = []
+        for charge in waiting:
+            refunded = any(use.card.status in IN_REFUND for use in charge.uses)
+            if charge is waiting[0] or refunded:
+                charge.waits = self._needs(charge)
+                gone.append(charge)
+                for use in charge.uses:
+                    del use.card.used[charge]
+        for charge in gone:
+            for use in charge.uses:
+                use.card.used[charge] = use
 
     # Disputes.
 
