@@ -25,13 +25,12 @@ _ASKED_AGAIN_MAX = 24
 
 _CHARGES = """
 SELECT client_reference, charge_id, status, amount, reversal_status, draws::text AS draws,
-       (SELECT count(*) FROM card_entry AS entry
-        WHERE entry.merchant_no = charge.merchant_no AND entry.subject_id = charge.charge_id
-          AND entry.kind = 'used') AS used,
-       (SELECT count(*) FROM card_entry AS entry
-        WHERE entry.merchant_no = charge.merchant_no AND entry.subject_id = charge.charge_id
-          AND entry.kind = 'reversed') AS reversed
-FROM charge
+       coalesce(entry.used, 0) AS used, coalesce(entry.reversed, 0) AS reversed
+FROM charge LEFT JOIN (
+    SELECT merchant_no, subject_id AS charge_id, count(*) FILTER (WHERE kind = 'used') AS used,
+           count(*) FILTER (WHERE kind = 'reversed') AS reversed
+    FROM card_entry GROUP BY 1, 2
+) AS entry USING (merchant_no, charge_id)
 """
 _ENDED_BY = {Kind.CONFIRM: "confirmed", Kind.DECLINE: "declined"}
 
