@@ -244,6 +244,11 @@ class Metrics:
         return server
 
 
+def forget_log_context() -> None:
+    """Begin a call: one that was sent ahead of its turn begins in the context of the one before."""
+    _context.set({})
+
+
 def log_context(**values: object) -> None:
     """Put values on every further log line of this call."""
     _context.set({**_context.get(), **values})

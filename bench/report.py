@@ -1,7 +1,6 @@
 """The table and the JSON of a run: medians over the rounds, with their spread."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,17 +24,6 @@ class Ratio:
     median: float
     least: float
     most: float
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The best line of each round against the TPC-B peak of the same round."""
-
-    median: float
-    least: float
-    most: float
-    lines: Sequence[str]
-    """Which line was the best, round by round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +52,9 @@ class Run:
             found.append(Ratio(name, callers, median(values), min(values), max(values)))
         return found
 
-    def mark(self) -> Mark:
-        """Compare the best line of each round with the peak of that round."""
-        best = [max(_marked(rows), key=lambda row: row.rate) for rows in self.rounds]
-        values = [row.rate / _peak(rows) for row, rows in zip(best, self.rounds, strict=True)]
-        lines = [f"{row.name} at {row.callers}" for row in best]
-        return Mark(median(values), min(values), max(values), lines)
+    def mark(self) -> Ratio:
+        """Give the line that is best by its median; the best of each round would lean upwards."""
+        return max(self.ratios(), key=lambda ratio: ratio.median)
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -116,16 +101,11 @@ class Run:
         console.print(self.verification)
 
 
-def _said(mark: Mark) -> str:
+def _said(mark: Ratio) -> str:
     """Say the mark and which line it was taken from."""
-    lines = Counter(mark.lines).most_common()
-    rounds = len(mark.lines)
-    named = ", ".join(
-        name if count == rounds else f"{name} ({count} of {rounds} rounds)" for name, count in lines
-    )
     return (
         f"best use_by_code / TPC-B peak of the same round: {mark.median:.2f}"
-        f" ({mark.least:.2f}-{mark.most:.2f}), by {named}"
+        f" ({mark.least:.2f}-{mark.most:.2f}), by {mark.name} at {mark.callers}"
     )
 
 

@@ -11,9 +11,6 @@ from app.api.bodies import EMPTY, JsonBody
 from app.api.services import Services
 
 _CALL: Final = "anxin.call"
-
-WHOLE_ANSWER: Final = "anxin.http.response"
-"""A message that only the front takes: `status`, `headers` and `body` of an answer in one."""
 UNMATCHED: Final = "unmatched"
 
 

@@ -54,6 +54,7 @@ async def principal_of(request: Request) -> Principal:
 
 async def _require(request: Request, role: type[PrincipalT]) -> PrincipalT:
     call = call_of(request)
+    # Of a lean route the caller is known by now, and to ask again is a coroutine.
     principal = call.principal or await authenticate(request.scope, call)
     if not isinstance(principal, role):
         raise Forbidden

@@ -7,7 +7,7 @@ costs more than a confirmed use.
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from time import perf_counter
 from typing import Final, cast
 
@@ -16,13 +16,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
-from app.api.call import WHOLE_ANSWER, Call, begin
+from app.api.call import Call, begin
 from app.api.errors import HeadersTooLarge, InternalFault, RequestTimedOut
 from app.api.problems import RenderedProblem, render
-from app.api.protocol import answer_at_once
+from app.api.protocol import WHOLE_ANSWER, answer_at_once, take_exchange
 from app.api.services import Services
 from app.errors import BodyTooLarge, DomainError
-from app.observability import log_context
+from app.observability import forget_log_context, log_context
 
 _log = structlog.stdlib.get_logger()
 
@@ -37,6 +37,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _GONE: Final = 499
 """What the log says of a caller who hung up; nothing is sent."""
 
+Header = tuple[bytes, bytes]
 Observe = Callable[[str, str, int, float], None]
 
 
@@ -66,6 +67,7 @@ class _Serving:
         "_bytes_max",
         "_call",
         "_deadline",
+        "_exchange",
         "_observe",
         "_read",
         "_receive",
@@ -80,6 +82,7 @@ class _Serving:
     ) -> None:
         self._app, self._observe = app, observe
         self._scope, self._receive, self._send = scope, receive, send
+        self._exchange = take_exchange(scope)
         services = scope["state"]["services"]
         assert isinstance(services, Services)
         self._call = Call(services, "")
@@ -93,6 +96,7 @@ class _Serving:
         """Serve the call, and log it whatever becomes of it."""
         started = perf_counter()
         begin(self._scope, self._call)
+        forget_log_context()
         try:
             self._admit()
             log_context(request_id=self._call.request_id)
@@ -165,7 +169,7 @@ class _Serving:
     async def _marked_send(self, message: Message) -> None:
         kind = message["type"]
         if kind == WHOLE_ANSWER:
-            await self._send_whole(message)
+            await self._send_whole(message["status"], message["headers"], message["body"])
             return
         if kind == "http.response.start":
             self._status = message["status"]
@@ -174,24 +178,17 @@ class _Serving:
             message["headers"] = headers
         await self._send(message)
 
-    async def _send_whole(self, message: Message) -> None:
-        status, body = message["status"], message["body"]
-        headers = [*message["headers"], (b"x-request-id", self._call.request_id.encode())]
+    async def _send_whole(self, status: int, own: Iterable[Header], body: bytes) -> None:
+        headers = [*own, (b"x-request-id", self._call.request_id.encode())]
         self._status = status
-        if not answer_at_once(self._scope, status, headers, body):
+        if not answer_at_once(self._exchange, status, headers, body):
             start = {"type": "http.response.start", "status": status, "headers": headers}
             await self._send(start)
             await self._send({"type": "http.response.body", "body": body})
 
     async def _answer(self, problem: RenderedProblem) -> None:
         if not self._status:
-            await self._send_whole(
-                {
-                    "status": problem.status,
-                    "headers": list(problem.headers),
-                    "body": problem.body,
-                }
-            )
+            await self._send_whole(problem.status, problem.headers, problem.body)
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(

@@ -32,8 +32,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import dependencies
-from app.api.call import WHOLE_ANSWER, call_in
+from app.api.call import call_in
 from app.api.problems import field_errors, render
+from app.api.protocol import WHOLE_ANSWER
 from app.api.reading import LARGE_BYTES, authenticate, read_body
 from app.errors import DomainError, InvalidRequest
 

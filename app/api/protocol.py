@@ -24,6 +24,9 @@ from app.api.problems import render
 HEAD_BYTES_MAX: Final = 16 * 1024
 HEAD_SECONDS: Final = 10.0
 
+WHOLE_ANSWER: Final = "anxin.http.response"
+"""A message that only the front takes: `status`, `headers` and `body` of an answer in one."""
+
 _CYCLE: Final = "anxin.cycle"
 _CLOSE: Final = (b"connection", b"close")
 
@@ -96,19 +99,30 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+def take_exchange(scope: Scope) -> RequestResponseCycle | None:
+    """Take out of a call's scope what `answer_at_once` writes to; None under another server.
+
+    It holds the scope itself: left there, each call would wait for the garbage collector.
+    """
+    return scope.pop(_CYCLE, None)
+
+
 def answer_at_once(
-    scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    cycle: RequestResponseCycle | None,
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
 ) -> bool:
     """Write a whole answer to its connection: the same that two ASGI messages would write.
 
-    The headers are our own, as the bytes that go out, `content-length` among them. False where
-    it cannot be written now: another server, or a client that is gone or does not read. Nothing
-    was written then, and ASGI messages say what to do.
+    The headers are our own, as the bytes that go out, without line breaks and with a
+    `content-length` that is the body's: nothing here looks at them again. False where the answer
+    cannot be written now: another server, or a client that is gone or does not read. Nothing was
+    written then, and ASGI messages say what to do.
     """
-    cycle: RequestResponseCycle | None = scope.get(_CYCLE)
     if cycle is None or cycle.disconnected or cycle.flow.write_paused or cycle.response_started:
         return False
-    if scope["method"] == "HEAD":
+    if cycle.scope["method"] == "HEAD":
         return False
     cycle.response_started = True
     cycle.waiting_for_100_continue = False

@@ -88,7 +88,7 @@ class MerchantDirectory:
     async def _read(self, wanted: int) -> None:
         """Read a merchant, and with it others that are due: one query, however many there are."""
         due = monotonic() - _AGE_SECONDS_MAX
-        # The longest known come first, so that a look ends at the first that is not due.
+        # Those that were read longest ago come first: a look ends at the first that is not due.
         others = takewhile(lambda no: self._known[no].read_at <= due, self._known)
         numbers = [wanted, *islice(others, _READ_MAX)]
         async with self.db.transaction() as tx:

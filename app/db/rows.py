@@ -25,11 +25,12 @@ Row = tuple[Any, ...]
 RowT = TypeVar("RowT", bound=Row)
 
 row_of: Final = cast("Callable[[type[Any], Iterable[object]], Any]", tuple.__new__)
-"""Make a named tuple of its fields' values: what `_make` does, without a frame of Python each."""
+"""Make a named tuple of as many values as it has fields: what `_make` does, without its check of
+their number and its frame of Python."""
 
 
 def wide(shape: type[RowT]) -> type[RowT]:
-    """Decorate a named tuple of many fields that changes with every use.
+    """Decorate a named tuple that every use changes.
 
     The `_replace` that it comes with asks of each field whether it changes; this one looks at
     the changes alone, which for a card is three times as fast. A name that is no field of it is

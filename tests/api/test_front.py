@@ -1,7 +1,7 @@
 """What every call meets: ids, limits of head and body, refusals of HTTP itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -10,7 +10,7 @@ from starlette.types import Message
 
 from app.access.principals import Role
 from app.api.front import Front
-from app.observability import Metrics
+from app.observability import Metrics, add_context, log_context
 from tests.api.serving import Served, given_key
 
 KEY = {"idempotency-key": "k"}
@@ -155,6 +155,31 @@ async def test_a_bug_is_a_problem_without_its_message(monkeypatch: pytest.Monkey
     assert sent[0]["status"] == 500
     assert b"internal_fault" in sent[1]["body"]
     assert b"6222" not in sent[1]["body"]
+
+
+async def test_lines_of_a_call_say_nothing_of_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.api.front.Services", object)
+    said: list[Mapping[str, object]] = []
+
+    async def tells(scope: Any, _receive: Any, _send: Any) -> None:
+        said.append(add_context(None, "info", {}))
+        log_context(charge_id=scope["path"])
+        said.append(add_context(None, "info", {"event": "charged"}))
+
+    async def send(_message: Message) -> None:
+        pass
+
+    front = Front(tells, Metrics().observe_request)
+    # In one context, as calls are that a client sends ahead on one connection.
+    for path in ("/a", "/b"):
+        await front(_scope("POST") | {"path": path}, never, send)
+    assert [{*line} for line in said] == [
+        {"request_id"},
+        {"request_id", "charge_id", "event"},
+    ] * 2
+    assert [line["charge_id"] for line in said[1::2]] == ["/a", "/b"]
 
 
 @pytest.mark.parametrize(

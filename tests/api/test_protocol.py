@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,9 +13,16 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app.api import protocol
-from app.api.protocol import BoundedProtocol, answer_at_once
+from app.api.protocol import BoundedProtocol, answer_at_once, take_exchange
 
 _BODY = b'{"id": 1}'
+
+
+class _Kept:
+    """Lives as long as the scope that it is put into."""
+
+
+_KEPT: weakref.WeakSet[_Kept] = weakref.WeakSet()
 
 
 async def _answers(scope: Scope, receive: Receive, send: Send) -> None:
@@ -22,7 +31,10 @@ async def _answers(scope: Scope, receive: Receive, send: Send) -> None:
     headers = [(b"content-length", b"%d" % len(_BODY)), (b"content-type", b"application/json")]
     if scope["query_string"] == b"close":
         headers.append((b"connection", b"close"))
-    if scope["path"] == "/at-once" and answer_at_once(scope, 201, headers, _BODY):
+    exchange = take_exchange(scope)
+    scope["kept"] = kept = _Kept()
+    _KEPT.add(kept)
+    if scope["path"] == "/at-once" and answer_at_once(exchange, 201, headers, _BODY):
         return
     if scope["path"] in {"/at-once", "/in-two"}:
         await send({"type": "http.response.start", "status": 201, "headers": headers})
@@ -94,6 +106,20 @@ async def test_calls_sent_ahead_are_answered_in_turn_at_once(port: int) -> None:
     answer = await _exchange(port, call * 50 + last)
     assert answer.count(b"HTTP/1.1 201") == 51
     assert answer.count(_BODY) == 51
+
+
+async def test_nothing_of_a_call_waits_for_the_garbage_collector(port: int) -> None:
+    call = b"POST /at-once HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+    last = b"POST /at-once?close HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
+    gc.collect()
+    gc.disable()
+    try:
+        answer = await _exchange(port, call * 20 + last)
+        assert answer.count(_BODY) == 21
+        # That of the last call belongs to its connection, while that is there.
+        assert len(_KEPT) <= 1
+    finally:
+        gc.enable()
 
 
 async def test_a_second_head_that_does_not_come_ends_the_connection(
