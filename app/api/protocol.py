@@ -75,6 +75,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_came()
         super().on_headers_complete()
         self.scope[_CYCLE] = self.cycle  # pyright: ignore[reportGeneralTypeIssues]  # our own member
+        if self.parser.should_upgrade():
+            # What follows such a head is not read as HTTP, so that no call may come after it.
+            self.cycle.keep_alive = False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing in the log: whoever asks for another protocol is answered in this one."""
 
     def _await_head(self) -> None:
         self._head_came()

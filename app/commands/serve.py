@@ -66,6 +66,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         http=BoundedProtocol,
+        ws="none",  # a handshake is a call as any other: answered, counted and logged by the front
         access_log=False,  # a line per request, with its id, is written by the service itself
         log_config=None,
         server_header=False,

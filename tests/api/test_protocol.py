@@ -47,7 +47,9 @@ async def _answers(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest_asyncio.fixture(loop_scope="session")
 async def port() -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(_answers, http=BoundedProtocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        _answers, http=BoundedProtocol, ws="none", lifespan="off", log_config=None
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     yield listener.getsockname()[1]
@@ -120,6 +122,24 @@ async def test_nothing_of_a_call_waits_for_the_garbage_collector(port: int) -> N
         assert len(_KEPT) <= 1
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+async def test_an_upgrade_is_answered_and_nothing_after_it(
+    port: int, caplog: pytest.LogCaptureFixture, protocol: bytes
+) -> None:
+    wishes = (
+        b"POST /in-two HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: %b\r\n" % protocol
+    )
+    hidden = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n"
+    length = b"content-length: %d\r\n\r\n" % len(hidden)
+
+    answer = await _exchange(port, wishes + length + hidden)
+
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert b"connection: close" in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert not caplog.records
 
 
 async def test_a_second_head_that_does_not_come_ends_the_connection(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -168,6 +169,23 @@ async def _trickle(port: int) -> float:
             await asyncio.sleep(0.2)
     writer.close()
     return time.monotonic() - started
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+async def test_an_upgrade_is_answered_as_any_other_call(port: int, protocol: str) -> None:
+    """No websocket library stands beside the front, which sees and logs every call."""
+    call = "\r\n".join(
+        ["GET /v1/charges HTTP/1.1", "host: a", "connection: upgrade", f"upgrade: {protocol}",
+         "sec-websocket-version: 13", "sec-websocket-key: AQIDBAUGBwgJCgsMDQ4PEA==", "", ""]
+    ).encode()  # fmt: skip
+
+    answer = await _answer(port, call)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 401 ")
+    assert b"content-type: application/problem+json" in head
+    assert b"x-request-id: req_" in head
+    assert json.loads(body)["code"] == "unauthenticated"
 
 
 async def test_what_is_no_http_is_let_go(port: int) -> None:
