@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from app.db.engine import Database
 from app.writer.engine import BatchObserved
@@ -28,13 +28,25 @@ _FRAMES_MAX: Final = 30
 _LINE_BYTES_MAX: Final = 4_095
 """With its end, what a pipe takes in one piece (PIPE_BUF), whoever else writes to it: the lines of
 several processes never lie within each other."""
-_FRAMES_LEFT: Final = 8
-_TEXT_LEFT: Final = 500
+_KEPT: Final = ("at", "event", "level", "request_id")
+"""Of a line that stays too long whatever is cut."""
+_QUOTES: Final = 2
 _LOOPBACK: Final = "127.0.0.1"
 _SECRET_NAMES: Final = ("authorization", "password", "secret", "token")
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class _Cut(NamedTuple):
+    """What is left of each text, and of each list and mapping within a line."""
+
+    text_bytes: int
+    items: int
+
+
+_CUTS: Final = (_Cut(500, 8), _Cut(100, 4))
+"""Tried in turn."""
 
 _context: Final[ContextVar[Mapping[str, object]]] = ContextVar(
     "log_context",
@@ -123,15 +135,42 @@ def _frames(error: BaseException) -> Sequence[str]:
 def _dump(event: EventDict, **_options: object) -> str:
     line = to_json(event, fallback=str)
     if len(line) > _LINE_BYTES_MAX:
-        line = to_json({name: _shortened(value) for name, value in event.items()}, fallback=str)
+        line = _shortened_line(line)
     return line.decode()
 
 
-def _shortened(value: object) -> object:
+def _shortened_line(line: bytes) -> bytes:
+    """Cut what is long; where that is not enough, keep what tells which line it was."""
+    event = cast("dict[str, object]", from_json(line))
+    for text_bytes, items in _CUTS:
+        cut = to_json({name: _shortened(it, text_bytes, items) for name, it in event.items()})
+        if len(cut) <= _LINE_BYTES_MAX:
+            return cut
+    kept = {name: _end(str(event[name]), _CUTS[-1].text_bytes) for name in _KEPT if name in event}
+    return to_json({**kept, "left_out": len(event) - len(kept)})
+
+
+def _shortened(value: object, text_bytes: int, items: int) -> object:
     """Keep the end: of frames, and of a library's traceback in a text, it says the most."""
+    if isinstance(value, str):
+        return _end(value, text_bytes)
     if isinstance(value, list):
-        return cast("list[object]", value)[-_FRAMES_LEFT:]
-    return value[-_TEXT_LEFT:] if isinstance(value, str) else value
+        last = cast("list[object]", value)[-items:]
+        return [_shortened(one, text_bytes, items) for one in last]
+    if isinstance(value, dict):
+        members = list(cast("dict[str, object]", value).items())[-items:]
+        return {name: _shortened(one, text_bytes, items) for name, one in members}
+    return value
+
+
+def _end(text: str, bytes_max: int) -> str:
+    """Give the end of a text that takes at most so many bytes in a line."""
+    # What a cut left of a character is dropped.
+    end = text[-bytes_max:].encode()[-bytes_max:].decode(errors="ignore")
+    while len(to_json(end)) - _QUOTES > bytes_max:
+        # Escapes take up to six bytes for one.
+        end = end[(len(end) + 1) // 2 :]
+    return end
 
 
 class CustodyTotal(NamedTuple):

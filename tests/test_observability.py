@@ -4,6 +4,7 @@ import json
 import logging
 import select
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 import structlog
@@ -65,6 +66,45 @@ def test_no_line_is_longer_than_what_a_pipe_takes_in_one_piece(
     assert json.loads(failed)["error"] == "RuntimeError"
     assert json.loads(failed)["frames"][-1].endswith(" _deep")
     assert "Traceback" in json.loads(library)["event"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rows": [{"name": "x" * 300, "frames": ["y" * 700] * 20} for _ in range(30)]},
+        {f"text_{number}": "安心" * 1_000 for number in range(6)},
+        {f"text_{number}": '\x00"' * 2_000 for number in range(6)},
+        {f"text_{number}": "z" * 400 for number in range(60)},
+        {"n" * 9_000: 1},
+        {"number": 10**4_200},
+        {"deep": {"deep": [{"deep": ("x" * 9_000,)}]}},
+        {"seen": {number: UUID(int=number) for number in range(500)}},
+    ],
+)
+def test_whatever_is_long_a_line_is_not(
+    capsys: pytest.CaptureFixture[str], values: dict[str, object]
+) -> None:
+    configure_logging("INFO")
+    structlog.get_logger().info("charge.confirmed", request_id="req_1", **values)
+
+    (line,) = capsys.readouterr().out.splitlines(keepends=True)
+    assert len(line.encode()) <= select.PIPE_BUF
+    told = json.loads(line)
+    assert (told["event"], told["level"], told["request_id"]) == (
+        "charge.confirmed",
+        "info",
+        "req_1",
+    )
+    assert told["at"].endswith("Z")
+
+
+def test_what_stands_by_itself_is_cut_to_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO")
+    structlog.get_logger().info("安" * 9_000, request_id="\x00" * 9_000, **{"n" * 9_000: 1})
+
+    (line,) = capsys.readouterr().out.splitlines(keepends=True)
+    assert len(line.encode()) <= select.PIPE_BUF
+    assert set(json.loads(line)) == {"at", "event", "left_out", "level", "request_id"}
 
 
 def test_each_process_has_its_own_figures() -> None:
