@@ -1,7 +1,10 @@
 """The model and the field types that every request and answer is made of."""
 
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +25,8 @@ from app.money import AMOUNT_MAX
 _YEAR_MIN: Final = 2000
 _YEAR_MAX: Final = 2199
 _DATE_LENGTH: Final = 10
+_BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0\U00013441\U00013442\U0001d159")
+"""Letters and symbols by Unicode's categories that show nothing: fillers and empty patterns."""
 
 
 class Model(BaseModel):
@@ -152,11 +157,24 @@ def text(max_length: int, *, min_length: int = 1) -> StringConstraints:
     return StringConstraints(min_length=min_length, max_length=max_length, pattern=r"^[^\x00]*$")
 
 
+@dataclass(frozen=True)
+class _Words(StringConstraints):
+    """A `text` in which something can be seen: more than a pattern of the contract can say."""
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from super().__iter__()
+        yield AfterValidator(_seen)
+
+
 def words(max_length: int) -> StringConstraints:
     """Bound what a person states for others to read: a `text` in which something can be seen."""
-    return StringConstraints(
-        min_length=1, max_length=max_length, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"
-    )
+    return _Words(min_length=1, max_length=max_length, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
+
+
+def _seen(value: str) -> str:
+    if any(unicodedata.category(one)[0] in "LNPS" and one not in _BLANK for one in value):
+        return value
+    raise ValueError("Input should have a character that can be seen")
 
 
 Name = Annotated[str, words(200), Field(examples=["安心健身"])]

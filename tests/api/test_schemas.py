@@ -34,10 +34,15 @@ FACTS: list[tuple[type[Model], dict[str, Any], str]] = [
     (ReasonBody, {"reason": "做错"}, "reason"),
     (RefundCreate, {"reason": "health", "text": "骨折"}, "text"),
 ]
+UNSEEN = [
+    *("\u200b", "\u00ad", "\u2060", "\ufeff", "\u202e", "\u0001", "\u0301", "\ufe0f"),
+    *("\u2800", "\u3164", "\uffa0", "\u115f\u1160", "\U0001d159", "\U000e0041", "\ue000"),
+    "\u200b \u2800\u00ad",
+]
 
 
 @pytest.mark.parametrize(("model", "body", "field"), FACTS)
-@pytest.mark.parametrize("blank", ["", " ", "\u3000\t", "\u0000"])
+@pytest.mark.parametrize("blank", ["", " ", "\u3000\t", "\u0000", *UNSEEN])
 def test_a_stated_fact_is_not_blank(
     model: type[Model], body: dict[str, Any], field: str, blank: str
 ) -> None:
@@ -45,3 +50,8 @@ def test_a_stated_fact_is_not_blank(
 
     with pytest.raises(ValidationError):
         model(**{**body, field: blank})
+
+
+@pytest.mark.parametrize("seen", ["\u200b安", "1", "?", "€", "👍", "e\u0301", "\u2800.\u3164"])
+def test_one_character_that_can_be_seen_is_enough(seen: str) -> None:
+    assert ReasonBody(reason=seen).reason == seen

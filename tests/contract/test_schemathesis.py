@@ -42,6 +42,7 @@ _CLOCK: Final = "/v1/sandbox/clock/advance"
 
 _RULE: Final = re.compile(
     "no cursor of this list|years 2000 to 2199|20 years ahead|should be printable"
+    "|character that can be seen"
     "|key of role|Consumers have tokens|Required for a|Does not apply to this kind"
     "|Must be the licensed name|new licensed name|in the name that was to be paid"
     "|in the name of the payer"
