@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import pytest
 from app.access import approvals
 from app.access.approvals import Approval, ApprovalStatus
 from app.access.errors import OwnProposal
-from app.dates import business_date
+from app.dates import business_date, start_of_day
 from app.db.engine import Database
 from app.errors import DatabaseUnavailable, InvalidRequest
 from app.policies.current import CurrentPolicies
@@ -23,6 +24,12 @@ from tests.builder import APPROVER, PROPOSER
 from tests.cluster import Cluster, DatabaseUrls
 
 KEY = "cooling_off_days"
+
+
+_STANDING_CLOCK = """
+CREATE OR REPLACE FUNCTION anxin_now() RETURNS timestamptz
+LANGUAGE sql VOLATILE PARALLEL SAFE AS $$ SELECT '{}'::timestamptz $$
+"""
 
 
 class Span(NamedTuple):
@@ -68,6 +75,29 @@ async def chain(db: Database, region: str = "") -> Sequence[Span]:
 async def days_in(db: Database, district: str, day: date) -> tuple[int, int]:
     policies = await CurrentPolicies(db, Policies()).policies_in(district, day)
     return policies.cooling_off_days, policies.version
+
+
+@asynccontextmanager
+async def policies_locked(
+    cluster: Cluster, database: DatabaseUrls
+) -> AsyncGenerator[asyncpg.Connection, None]:
+    """Let whoever reads the policies wait for the block's end."""
+    connection = await asyncpg.connect(cluster.superuser_url(database.name))
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE policy IN ACCESS EXCLUSIVE MODE")
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def until_waited_for(lock: asyncpg.Connection) -> None:
+    waiting = (
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'policy'::regclass)"
+    )
+    async with asyncio.timeout(10):
+        while not await lock.fetchval(waiting):  # noqa: ASYNC110  # the database sets no event
+            await asyncio.sleep(0.01)
 
 
 async def test_a_second_person_lets_a_version_count_from_its_day(empty_db: Database) -> None:
@@ -274,6 +304,36 @@ async def test_today_is_the_day_of_the_domain_and_goes_on(
     now += 1.001
 
     assert (await current.policies_today("330106")).cooling_off_days == 10
+
+
+async def test_a_day_ends_within_a_reading_and_not_before_its_time(
+    empty_db: Database,
+    cluster: Cluster,
+    fresh_database: DatabaseUrls,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("app.policies.current.time.monotonic", lambda: now)
+    tomorrow = await today(empty_db) + timedelta(days=1)
+    await added(empty_db, 10, tomorrow)
+    half_a_second_before = start_of_day(tomorrow) - timedelta(seconds=0.5)
+    await cluster.execute(
+        _STANDING_CLOCK.format(half_a_second_before), database=fresh_database.name
+    )
+    current = CurrentPolicies(empty_db, Policies())
+
+    async def found(at: float) -> int:
+        nonlocal now
+        now = at
+        return (await current.policies_today("330106")).cooling_off_days
+
+    async with policies_locked(cluster, fresh_database) as lock:
+        reading = asyncio.create_task(found(1_000.0))
+        await until_waited_for(lock)
+        now = 1_000.3  # the query waited; the database says its time only now
+    await reading
+
+    assert [await found(at) for at in (1_000.3, 1_000.79, 1_000.81)] == [7, 7, 10]
 
 
 async def test_many_who_ask_at_once_share_one_reading(empty_db: Database) -> None:
