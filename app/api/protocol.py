@@ -1,13 +1,15 @@
 """uvicorn's HTTP protocol with what it lacks.
 
-Limits: a connection that sends one byte of a header a minute, or a header without end, costs the
-service a socket for as long as the sender likes; neither reaches the application.
+Limits: a connection that sends one byte of a header a minute, or a header without end, before the
+body or after it, costs the service a socket for as long as the sender likes; none reaches the
+application.
 
 And a way to answer at once: two ASGI messages, each looked at anew, cost a use more than its
 decision's arithmetic.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -29,14 +31,16 @@ WHOLE_ANSWER: Final = "anxin.http.response"
 
 _CYCLE: Final = "anxin.cycle"
 _CLOSE: Final = (b"connection", b"close")
+_NOWHERE: Final[Any] = deque[object](maxlen=0)
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=BoundedProtocol)`."""
 
     _head_timer: asyncio.TimerHandle | None = None
-    _head_bytes: int = 0
     _in_head: bool = True
+    _bytes: int = 0
+    """What came since a head began or ended, or since the last of a body."""
 
     def connection_made(self, transport: Any) -> None:
         """Give a new connection a while for its first head."""
@@ -49,16 +53,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes before a head is whole."""
-        if self._in_head:
-            self._head_bytes += len(data)
+        """Count what is no body: heads, and what the parser gathers after a body or beside it."""
+        self._bytes += len(data)
         super().data_received(data)
-        if not self._in_head:
-            return
-        # Where this data ended a head, what followed it in the same packet is no head.
-        if self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse_head()
-        elif self._head_timer is None:
+        if self._bytes > HEAD_BYTES_MAX:
+            self._refuse()
+        elif self._in_head and self._head_timer is None:
             # Most heads of a kept connection come in one packet, and need no timer.
             self._await_head()
 
@@ -66,43 +66,55 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin another head on a connection that is kept."""
         if not self._in_head:
             self._in_head = True
-            self._head_bytes = 0
+            self._bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop the time: the head came."""
+        """Stop the time: the head came. Headers after the body, which nobody reads, are let go."""
         self._in_head = False
+        self._bytes = 0
         self._head_came()
         super().on_headers_complete()
+        self.headers = _NOWHERE
         self.scope[_CYCLE] = self.cycle  # pyright: ignore[reportGeneralTypeIssues]  # our own member
+        assert self.parser is not None
         if self.parser.should_upgrade():
             # What follows such a head is not read as HTTP, so that no call may come after it.
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Begin to count anew: how long a body is, the front looks."""
+        self._bytes = 0
+        super().on_body(body)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing in the log: whoever asks for another protocol is answered in this one."""
 
     def _await_head(self) -> None:
         self._head_came()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._let_go)
 
     def _head_came(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _head_too_slow(self) -> None:
+    def _refuse(self) -> None:
+        """Say why, where that can be taken for the answer of no other call."""
+        if self._in_head and not self._is_serving() and not self.transport.is_closing():
+            problem = render(HeadersTooLarge(), "/")
+            lines = [b"HTTP/1.1 431 Request Header Fields Too Large"]
+            lines += [name + b": " + value for name, value in problem.headers]
+            self.transport.write(b"\r\n".join([*lines, b"", problem.body]))
+        self._let_go()
+
+    def _is_serving(self) -> bool:
+        # There is none before the first head is whole.
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    def _let_go(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
-
-    def _refuse_head(self) -> None:
-        if self.transport.is_closing():
-            return
-        problem = render(HeadersTooLarge(), "/")
-        lines = [b"HTTP/1.1 431 Request Header Fields Too Large"]
-        lines += [name + b": " + value for name, value in problem.headers]
-        self.transport.write(b"\r\n".join([*lines, b"", problem.body]))
-        self.transport.close()
 
 
 def take_exchange(scope: Scope) -> RequestResponseCycle | None:

@@ -27,6 +27,11 @@ _KEPT: weakref.WeakSet[_Kept] = weakref.WeakSet()
 
 async def _answers(scope: Scope, receive: Receive, send: Send) -> None:
     assert scope["type"] == "http"
+    if scope["path"] == "/whole":
+        await _tells_names(scope, receive, send)
+        return
+    if scope["path"] == "/late":
+        await asyncio.sleep(0.5)
     await receive()
     headers = [(b"content-length", b"%d" % len(_BODY)), (b"content-type", b"application/json")]
     if scope["query_string"] == b"close":
@@ -42,6 +47,17 @@ async def _answers(scope: Scope, receive: Receive, send: Send) -> None:
         return
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _tells_names(scope: Scope, receive: Receive, send: Send) -> None:
+    """Read the whole body, then say which headers there are."""
+    while (message := await receive()).get("more_body"):
+        pass
+    assert message["type"] == "http.request", "gone before the body was whole"
+    names = b" ".join(name for name, _ in scope["headers"])
+    headers = [(b"content-length", b"%d" % len(names))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": names})
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -155,6 +171,45 @@ async def test_a_head_without_end_is_refused(port: int) -> None:
     answer = await _exchange(port, b"GET /x HTTP/1.1\r\nx-long: ", *([b"x" * 4096] * 50))
     assert answer == b"" or b" 431 " in answer.split(b"\r\n")[0]
     assert b" 204 " not in answer
+
+
+async def test_a_head_without_end_is_not_refused_in_place_of_another_answer(port: int) -> None:
+    late = b"GET /late HTTP/1.1\r\nhost: a\r\n\r\n"
+    answer = await _exchange(port, late, b"GET /x HTTP/1.1\r\nx-long: ", *([b"x" * 4096] * 50))
+    assert b" 431 " not in answer
+
+
+_CHUNKED = b"POST /whole HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def test_headers_after_the_body_reach_nobody(port: int) -> None:
+    ends = b"0\r\nx-request-id: other\r\nexpect: 100-continue\r\n\r\n"
+    last = b"GET /whole HTTP/1.1\r\nconnection: close\r\n\r\n"
+    answer = await _exchange(port, _CHUNKED, b"2\r\n{}\r\n", ends, last)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert b"host transfer-encoding" in answer
+    assert answer.endswith(b"connection")
+    assert b"x-request-id" not in answer
+
+
+@pytest.mark.parametrize(
+    ("begins", "more"),
+    [
+        (b"0\r\nx-long: ", b"x" * 4096),
+        (b"0\r\n", b"x: y\r\n" * 700),
+        (b"2;extended=", b"x" * 4096),
+    ],
+)
+async def test_what_has_no_end_after_a_head_ends_the_connection(
+    port: int, begins: bytes, more: bytes
+) -> None:
+    assert await _exchange(port, _CHUNKED, b"2\r\n{}\r\n", begins, *([more] * 50)) == b""
+
+
+async def test_a_body_in_many_small_chunks_is_read(port: int) -> None:
+    last = b"0\r\n\r\nGET /whole HTTP/1.1\r\nconnection: close\r\n\r\n"
+    answer = await _exchange(port, _CHUNKED, *([b"1\r\nx\r\n" * 100] * 100), last)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
 
 
 async def test_a_head_that_does_not_come_ends_the_connection(
