@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol with what it lacks.
 
 Limits: a connection that sends one byte of a header a minute, or a header without end, before the
-body or after it, costs the service a socket for as long as the sender likes; none reaches the
-application.
+body or after it, or the rest of a body that was answered already, costs the service a socket for as
+long as the sender likes; none of them reaches the application.
 
 And a way to answer at once: two ASGI messages, each looked at anew, cost a use more than its
 decision's arithmetic.
@@ -25,6 +25,9 @@ from app.api.problems import render
 
 HEAD_BYTES_MAX: Final = 16 * 1024
 HEAD_SECONDS: Final = 10.0
+DRAIN_BYTES_MAX: Final = 32 * 1024 * 1024
+"""The largest body that any call takes."""
+DRAIN_SECONDS: Final = 20.0
 
 WHOLE_ANSWER: Final = "anxin.http.response"
 """A message that only the front takes: `status`, `headers` and `body` of an answer in one."""
@@ -41,6 +44,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_head: bool = True
     _bytes: int = 0
     """What came since a head began or ended, or since the last of a body."""
+    _drain_timer: asyncio.TimerHandle | None = None
+    _drained: int = 0
 
     def connection_made(self, transport: Any) -> None:
         """Give a new connection a while for its first head."""
@@ -48,15 +53,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timers."""
         self._head_came()
+        self._drained_in_time()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count what is no body: heads, and what the parser gathers after a body or beside it."""
         self._bytes += len(data)
         super().data_received(data)
-        if self._bytes > HEAD_BYTES_MAX:
+        if self._drain_timer is not None:
+            self._drained += len(data)
+        if self._bytes > HEAD_BYTES_MAX or self._drained > DRAIN_BYTES_MAX:
             self._refuse()
         elif self._in_head and self._head_timer is None:
             # Most heads of a kept connection come in one packet, and need no timer.
@@ -67,6 +75,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._in_head:
             self._in_head = True
             self._bytes = 0
+            # It runs already where this packet also ended a body that nobody read.
+            self._unset_keepalive_if_required()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -87,6 +97,25 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bytes = 0
         super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        """Wait for another call where the rest of an answered one has come."""
+        if self._drained_in_time():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Bound the rest of a body that was answered before it was read.
+
+        Closing at once would lose the answer: many clients send all before they look for it, and
+        what comes to a closed socket resets the connection.
+        """
+        super().on_response_complete()
+        cycle = self.cycle
+        if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
+            self._drain_timer = self.loop.call_later(DRAIN_SECONDS, self._let_go)
+
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing in the log: whoever asks for another protocol is answered in this one."""
 
@@ -98,6 +127,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _drained_in_time(self) -> bool:
+        """Stop the time of a body that is let go; say whether there was one."""
+        if self._drain_timer is None:
+            return False
+        self._drain_timer.cancel()
+        self._drain_timer = None
+        self._drained = 0
+        return True
 
     def _refuse(self) -> None:
         """Say why, where that can be taken for the answer of no other call."""

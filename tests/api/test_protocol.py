@@ -16,6 +16,7 @@ from app.api import protocol
 from app.api.protocol import BoundedProtocol, answer_at_once, take_exchange
 
 _BODY = b'{"id": 1}'
+_IDLE_SECONDS = 2
 
 
 class _Kept:
@@ -32,7 +33,8 @@ async def _answers(scope: Scope, receive: Receive, send: Send) -> None:
         return
     if scope["path"] == "/late":
         await asyncio.sleep(0.5)
-    await receive()
+    if scope["path"] != "/unread":
+        await receive()
     headers = [(b"content-length", b"%d" % len(_BODY)), (b"content-type", b"application/json")]
     if scope["query_string"] == b"close":
         headers.append((b"connection", b"close"))
@@ -64,7 +66,12 @@ async def _tells_names(scope: Scope, receive: Receive, send: Send) -> None:
 async def port() -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        _answers, http=BoundedProtocol, ws="none", lifespan="off", log_config=None
+        _answers,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=_IDLE_SECONDS,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -84,6 +91,25 @@ async def _exchange(port: int, *parts: bytes) -> bytes:
         async with asyncio.timeout(10):
             return await reader.read()
     except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def _after_an_answer(port: int, call: bytes, *parts: bytes, pause: float = 0) -> bytes:
+    """Send a call and, when it is answered, the parts; then read to the end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(call)
+        async with asyncio.timeout(10):
+            await reader.readuntil(b"\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(pause)
+            return await reader.read()
+    except ConnectionError:
         return b""
     finally:
         writer.close()
@@ -218,3 +244,45 @@ async def test_a_head_that_does_not_come_ends_the_connection(
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
     assert await _exchange(port, b"GET /x HT") == b""
     assert await _exchange(port) == b""
+
+
+_UNREAD = b"POST /unread HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n"
+_LAST = b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+
+
+async def test_a_body_that_does_not_come_after_its_answer_ends_the_connection(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "DRAIN_SECONDS", 0.1)
+    assert await _after_an_answer(port, _UNREAD, b"x") == b""
+    # Not each byte buys more time.
+    assert await _after_an_answer(port, _UNREAD, *([b"x"] * 99), pause=0.05) == b""
+
+
+async def test_a_body_without_end_after_its_answer_ends_the_connection(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "DRAIN_BYTES_MAX", 64 * 1024)
+    call = b"POST /unread HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000000\r\n\r\n"
+    assert await _after_an_answer(port, call, *([b"x" * 4096] * 100)) == b""
+
+
+async def test_a_body_that_comes_after_its_answer_leaves_the_connection_as_any_other(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    # The next call is served, at once or after more than what the body was given.
+    answer = await _after_an_answer(port, _UNREAD, b"x" * 60, b"x" * 40, pause=0.02)
+    assert answer == b""  # it was idle for as long as any may be
+    together = await _after_an_answer(port, _UNREAD, b"x" * 60, b"x" * 40 + _LAST)
+    assert together.startswith(b"HTTP/1.1 204 ")
+    later = await _after_an_answer(port, _UNREAD, b"x" * 100, _LAST, pause=0.3)
+    assert later.startswith(b"HTTP/1.1 204 ")
+
+
+async def test_a_body_of_a_call_sent_ahead_is_read_for_that_call(port: int) -> None:
+    whole = b"POST /whole HTTP/1.1\r\nhost: a\r\ncontent-length: 20000\r\nconnection: close\r\n\r\n"
+    answer = await _exchange(port, _UNREAD, b"x" * 100 + whole, b"x" * 20_000)
+    assert answer.count(b"HTTP/1.1 204 ") == 1
+    assert answer.endswith(b"host content-length connection")
