@@ -66,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._drained += len(data)
         if self._bytes > HEAD_BYTES_MAX or self._drained > DRAIN_BYTES_MAX:
             self._refuse()
-        elif self._in_head and self._head_timer is None:
+        elif self._head_timer is None and (self._in_head or self._is_left_alone()):
             # Most heads of a kept connection come in one packet, and need no timer.
             self._await_head()
 
@@ -118,6 +118,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing in the log: whoever asks for another protocol is answered in this one."""
+
+    def _is_left_alone(self) -> bool:
+        """Say whether nothing would end the connection: line breaks before a head begin none."""
+        cycle = self.cycle
+        return (
+            bool(cycle)
+            and cycle.response_complete
+            and self.timeout_keep_alive_task is None
+            and self._drain_timer is None
+        )
 
     def _await_head(self) -> None:
         self._head_came()

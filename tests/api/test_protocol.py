@@ -193,6 +193,31 @@ async def test_a_second_head_that_does_not_come_ends_the_connection(
     assert answer.count(_BODY) == 1
 
 
+async def test_line_breaks_between_heads_keep_no_connection(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    call = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n"
+    assert await _after_an_answer(port, call, b"\r\n") == b""
+    # Not each of them buys more time.
+    assert await _after_an_answer(port, call, *([b"\r\n"] * 99), pause=0.05) == b""
+
+
+async def test_a_call_after_line_breaks_is_served(port: int) -> None:
+    call = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n"
+    answer = await _after_an_answer(port, call, b"\r\n", b"\r\n" + _LAST, pause=0.02)
+    assert answer.startswith(b"HTTP/1.1 204 ")
+
+
+async def test_line_breaks_take_no_time_from_a_call_that_is_served(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    late = b"GET /late HTTP/1.1\r\nhost: a\r\n\r\n"
+    answer = await _exchange(port, late, b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 204 ")
+
+
 async def test_a_head_without_end_is_refused(port: int) -> None:
     answer = await _exchange(port, b"GET /x HTTP/1.1\r\nx-long: ", *([b"x" * 4096] * 50))
     assert answer == b"" or b" 431 " in answer.split(b"\r\n")[0]
