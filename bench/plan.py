@@ -25,9 +25,11 @@ MARKED: Final = (USE_BY_CODE, USE_BY_CODE_TWO)
 TPCB: Final = "TPC-B (pgbench)"
 TPCB_CLIENTS: Final = (8, 32, 64, 128)
 
-_HEADROOM: Final = 1.5
+_HEADROOM: Final = 2.0
+"""Over the rate of the round before, which the machine may have been slow in."""
 _FIRST_RATES: Final = {1: 3_000, 8: 9_000}
 _FIRST_RATE: Final = 14_000
+_FIRST_RATE_OF_CODES: Final = 3_000
 _DRAWN_FOR_READS: Final = 2_000
 
 
@@ -79,7 +81,9 @@ class Bench:
 
     async def mint(self, server: Server, connections: int) -> Measured:
         """Measure the making of codes over HTTP."""
-        uses = self.traffic.uses(self._wanted("mint a code", connections) // 4)
+        uses = self.traffic.uses(
+            self._wanted("mint a code", connections, first=_FIRST_RATE_OF_CODES)
+        )
         exchanges = make.mint(uses, self.issuer)
         return await self._load("mint a code", Kind.MINT, server, connections, exchanges)
 
@@ -136,10 +140,10 @@ class Bench:
             wal_record_bytes=None if images is None else (wal_bytes - images) / count,
         )
 
-    def _wanted(self, name: str, connections: int) -> int:
+    def _wanted(self, name: str, connections: int, *, first: int = _FIRST_RATE) -> int:
         """Say how many units to make ready: more than can be used."""
         rate = self.rates.get((name, connections))
-        expected = _FIRST_RATES.get(connections, _FIRST_RATE) if rate is None else rate * _HEADROOM
+        expected = _FIRST_RATES.get(connections, first) if rate is None else rate * _HEADROOM
         return int(expected * sum(self.times)) + connections
 
     async def _load(
