@@ -206,6 +206,8 @@ _LINE_MOVES_WHAT_IT_SAYS: Final = Check(
     """,
 )
 
+# The account by its id alone, in which its merchant's number lies: by both, the planner takes them
+# to be independent, expects a handful of legs, and goes through all lines of a card for each.
 _CARD_MONEY_HAS_A_LINE: Final = Check(
     "card_money_has_a_line",
     "transfer",
@@ -214,8 +216,7 @@ _CARD_MONEY_HAS_A_LINE: Final = Check(
     SELECT leg.merchant_no, format('seq=%s', leg.seq),
            format('a line of card %s', leg.account_id), 'no such line'
     FROM ledger_entry AS leg
-    JOIN account ON account.merchant_no = leg.merchant_no
-        AND account.account_id = leg.account_id AND account.type = 'card'
+    JOIN account ON account.account_id = leg.account_id AND account.type = 'card'
     WHERE NOT EXISTS (
         SELECT FROM card_entry AS line
         WHERE line.merchant_no = leg.merchant_no AND line.seq = leg.seq
