@@ -245,6 +245,16 @@ async def test_ids_of_a_merchant_that_cannot_be_are_not_found(
     ):
         answer = await world.call("POST", path, world.a.consumer, body)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+    receipt = made_up(Prefix.RECEIPT)
+    for path, body in (
+        (f"/v1/holds/{made_up(Prefix.HOLD)}/lift", None),
+        (f"/v1/closures/{made_up(Prefix.CLOSURE)}/execute", None),
+        (f"/v1/cases/{made_up(Prefix.CASE)}/decisions", {"decision": "upheld", "reason": "属实"}),
+        (f"/v1/receipts/{receipt}/match", {"purchase_id": purchase}),
+        (f"/v1/receipts/{receipt}/return", None),
+    ):
+        answer = await world.call("POST", path, world.operator, body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
 
 
 async def test_an_order_that_names_nothing_is_not_in_the_file(world: World) -> None:
