@@ -181,7 +181,7 @@ async def check(world: World, history: History) -> None:
     async with world.witness() as connection:
         looked = Check(await _read(connection), history)
     looked.run()
-    assert not looked.wrong, "\n".join(looked.wrong[:40])
+    assert not looked.wrong, "\n".join([*looked.wrong[:40], history.summary()])
 
 
 async def _read(connection: asyncpg.Connection) -> Rows:
@@ -205,10 +205,16 @@ async def _read(connection: asyncpg.Connection) -> Rows:
 async def ask_again(client: Client, random: Random) -> int:
     """Repeat what was answered: the same key gives the same answer (I6). Give how many.
 
-    What was given up is asked to its end, twice: both times the same.
+    What was given up is asked to its end, twice: both times the same. A merchant that showed too
+    many unknown codes is not asked about codes.
     """
-    known = [one for one in client.history.asked if not one.given_up]
-    unknown = [one for one in client.history.asked if one.given_up]
+    may_be = [
+        one
+        for one in client.history.asked
+        if not one.by_code or client.takes_codes(one.merchant_id)
+    ]
+    known = [one for one in may_be if not one.given_up]
+    unknown = [one for one in may_be if one.given_up]
     chosen = random.sample(known, min(len(known), _ASKED_AGAIN_MAX))
     chosen += random.sample(unknown, min(len(unknown), _ASKED_AGAIN_MAX) // 2)
     await asyncio.gather(*(_again(client, one) for one in chosen))
@@ -218,8 +224,10 @@ async def ask_again(client: Client, random: Random) -> int:
 async def _again(client: Client, one: Asked) -> None:
     for _ in range(2 if one.given_up else 1):
         answer = await client.attempt(one)
+        if answer is None and one.put_off:
+            return
         if answer is None:
-            client.history.violations.append(f"{one.kind} {one.path}: no answer in peace")
+            client.history.violations.append(f"{one.kind} {one.path}: {one.last} in peace")
             return
         if one.answer is None:
             one.answer = answer

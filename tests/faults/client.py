@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from time import monotonic
 
 from tests.faults.history import Answer, Asked, Body, History
 from tests.faults.http import Http, NoAnswer, Reply
@@ -28,6 +29,11 @@ class Client:
     walks_away: float = 0.0
     """How often it gives up after a try whose outcome it does not know."""
     timeouts: int = 0
+    codes_from: dict[str, float] = field(default_factory=dict[str, float])
+    """When a merchant whose codes were refused too often may show the next one.
+
+    After each crash of Postgres all codes are unknown, and what is unknown may be guessed.
+    """
     _http: Http = field(default_factory=Http)
 
     def close(self) -> None:
@@ -42,6 +48,8 @@ class Client:
                 if answer is not None:
                     asked.answer = answer
                     return answer
+                if asked.put_off:
+                    return None
                 asked.unknown += 1
                 if self.random.random() < self.walks_away:
                     return None
@@ -50,7 +58,14 @@ class Client:
     async def attempt(self, asked: Asked) -> Answer | None:
         """Send the request once; None where its outcome stays unknown."""
         response = await self._post(asked.path, asked.credential, asked.body, key=asked.key)
-        return None if response is None else self._judged(asked, response)
+        if response is None:
+            asked.last = "no answer"
+            return None
+        return self._judged(asked, response)
+
+    def takes_codes(self, merchant_id: str) -> bool:
+        """Say whether the merchant's codes are looked at, as far as it was told."""
+        return monotonic() >= self.codes_from.get(merchant_id, 0.0)
 
     async def get(self, path: str, credential: str) -> Body:
         headers = {"authorization": f"Bearer {credential}"}
@@ -86,6 +101,10 @@ class Client:
     def _judged(self, asked: Asked, response: Reply) -> Answer | None:
         body = self._note(response, f"{asked.kind} {asked.path}")
         code = body.get("code") if not response.is_success else None
+        asked.last = _told(response, body)
+        if asked.put_off:
+            pause = float(response.headers["retry-after"])
+            self.codes_from[asked.merchant_id] = monotonic() + pause
         if response.status >= 500 or code in {"rate_limited", "idempotency_key_in_flight"}:
             return None
         replayed = response.headers.get("idempotency-replayed") == "true"
@@ -93,12 +112,12 @@ class Client:
 
     def _note(self, response: Reply, what: str) -> Body:
         """Count an answer; note one that nobody should ever get."""
-        self.history.statuses[str(response.status)] += 1
         try:
             body: Body = response.json()
         except json.JSONDecodeError:
             body = {}
             self.history.violations.append(f"{what}: {response.status} without a body")
+        self.history.statuses[_told(response, body)] += 1
         if response.status >= 500:
             told = f"{what}: {response.status} {body.get('code')}"
             if response.status != 503 or body.get("code") not in _UNAVAILABLE:
@@ -106,6 +125,11 @@ class Client:
             elif "retry-after" not in response.headers:
                 self.history.violations.append(f"{told} without Retry-After")
         return body
+
+
+def _told(response: Reply, body: Body) -> str:
+    refused = "" if response.is_success else f" {body.get('code')}"
+    return f"{response.status}{refused}"
 
 
 def new_key() -> str:

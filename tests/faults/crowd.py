@@ -35,12 +35,12 @@ class Customer:
         choice = self.random.random()
         if choice < 0.08:
             await self.buy(exact=self.random.random() < 0.8)
+        elif 0.45 <= choice < 0.55:
+            await self.reverse()
+        elif choice >= 0.7 or not self.client.takes_codes(self.shop["merchant_id"]):
+            await self.use_in_two_steps()
         elif choice < 0.45:
             await self.use_by_code()
-        elif choice < 0.75:
-            await self.use_in_two_steps()
-        elif choice < 0.85:
-            await self.reverse()
         else:
             await self.batch()
 

@@ -50,11 +50,23 @@ class Asked:
     answer: Answer | None = None
     unknown: int = 0
     """Tries whose outcome the client could not know: no answer, or a 5xx."""
+    last: str = ""
+    """What became of the last try: its status, with the code of a refusal, or `no answer`."""
 
     @property
     def given_up(self) -> bool:
         """Whether the client walked away without knowing."""
         return self.answer is None
+
+    @property
+    def by_code(self) -> bool:
+        """Whether it shows one-time codes, of which a merchant has so many tries a minute."""
+        return self.kind is Kind.BATCH or "consumer_code" in self.body
+
+    @property
+    def put_off(self) -> bool:
+        """Whether the last try was told to come again in a while; that one had no effect."""
+        return self.last == "429 rate_limited"
 
     @property
     def done_before_it_was_told(self) -> bool:
