@@ -8,13 +8,17 @@ from app.charges.domain import Charge, confirmation_hash
 from app.db.rows import columns_of
 from app.ledger.verification import FINDINGS_MAX, Check, Finding, Tell, rows_of
 
-_DRAWS: Final = """
+_DRAWN: Final = """
+    jsonb_to_recordset(charge.draws) AS draw (
+        card_id uuid, face_amount bigint, sessions integer, visit_day integer,
+        list_amount bigint, release_amount bigint)
+"""
+
+_DRAWS: Final = f"""
     SELECT charge.merchant_no, charge.charge_id, charge.status, charge.store_id,
            charge.confirmation_hash, draw.*
     FROM charge
-    CROSS JOIN LATERAL jsonb_to_recordset(charge.draws) AS draw (
-        card_id uuid, face_amount bigint, sessions integer, visit_day integer,
-        list_amount bigint, release_amount bigint)
+    CROSS JOIN LATERAL {_DRAWN}
 """
 
 
@@ -103,14 +107,15 @@ _TOTALS: Final = Check(
            concat_ws(', ', 'charge', 'amount ' || amount, 'sessions ' || sessions,
                      'released ' || release_amount)
     FROM charge
-    LEFT JOIN (
-        SELECT merchant_no, charge_id, sum(face_amount) AS face, sum(sessions) AS drawn,
-               sum(release_amount) AS released, count(*) AS times,
+    -- Charge by charge: nothing is grouped or sorted over all of them.
+    CROSS JOIN LATERAL (
+        SELECT sum(face_amount) AS face, sum(draw.sessions) AS drawn,
+               sum(draw.release_amount) AS released, count(*) AS times,
                count(DISTINCT card_id) AS cards
-        FROM ({_DRAWS}) AS draw GROUP BY merchant_no, charge_id
-    ) AS draw USING (merchant_no, charge_id)
+        FROM {_DRAWN}
+    ) AS sums
     WHERE (amount, sessions, release_amount) IS DISTINCT FROM (face, drawn, released)
-        OR times IS DISTINCT FROM cards OR times IS NULL
+        OR times <> cards OR times = 0
     """,
 )
 

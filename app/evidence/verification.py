@@ -64,8 +64,15 @@ _SERVER_SETTINGS: Final = {
     # A whole ledger takes as long as it takes.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
-    # Sorting the entries of every account is most of the work.
-    "work_mem": "128MB",
+    # Sorting the entries of every account is most of the work. A hash table has twice as much.
+    "work_mem": "64MB",
+    # One process walks and one queries: with more, a live service has no core left, and each has
+    # that memory again.
+    "max_parallel_workers_per_gather": "0",
+    # Whole tables are joined with whole tables. Where their statistics are of before they grew, the
+    # planner expects a row and takes a loop, which over all entries of a merchant goes through all
+    # of them again for each; the other joins are at worst a little slower.
+    "enable_nestloop": "off",
     # A cursor is read to its end here; the plan that gives the first row soonest is the wrong one.
     "cursor_tuple_fraction": "1.0",
 }
