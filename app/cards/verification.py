@@ -116,17 +116,19 @@ _CARD_IS_ITS_LINES: Final = Check(
                sum(entry.release_amount) AS released,
                sum(entry.amount) FILTER (WHERE entry.kind = 'refunded') AS refunded,
                sum(CASE WHEN entry.kind = 'adjusted' THEN entry.amount
-                   ELSE entry.adjusted_amount END) AS adjusted,
-               max(entry.visit_day) FILTER (
-                   WHERE entry.kind = 'used' AND reversal.entry_no IS NULL) AS last_visit
+                   ELSE entry.adjusted_amount END) AS adjusted
         FROM card_entry AS entry
-        LEFT JOIN card_entry AS reversal
-            ON entry.kind = 'used' AND reversal.kind = 'reversed'
-                AND reversal.merchant_no = entry.merchant_no
-                AND reversal.card_id = entry.card_id
-                AND reversal.subject_id = entry.subject_id
         GROUP BY entry.merchant_no, entry.card_id
     ) AS line USING (merchant_no, card_id)
+    LEFT JOIN (
+        SELECT merchant_no, card_id, max(visit_day) AS last_visit
+        FROM (
+            SELECT merchant_no, card_id, max(visit_day) FILTER (WHERE kind = 'used') AS visit_day
+            FROM card_entry
+            WHERE kind = 'reversed' OR (kind = 'used' AND visit_day IS NOT NULL)
+            GROUP BY merchant_no, card_id, subject_id HAVING NOT bool_or(kind = 'reversed')
+        ) AS visit GROUP BY merchant_no, card_id
+    ) AS visit USING (merchant_no, card_id)
     WHERE (card.face_used_amount, card.list_used_amount, card.sessions_used,
            card.last_visit_day, card.released_amount, card.refunded_amount,
            card.adjusted_amount, card.entry_count)

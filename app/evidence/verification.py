@@ -69,10 +69,11 @@ _SERVER_SETTINGS: Final = {
     # One process walks and one queries: with more, a live service has no core left, and each has
     # that memory again.
     "max_parallel_workers_per_gather": "0",
-    # Whole tables are joined with whole tables. Where their statistics are of before they grew, the
-    # planner expects a row and takes a loop, which over all entries of a merchant goes through all
-    # of them again for each; the other joins are at worst a little slower.
+    # Whole tables are joined with whole tables, and by hash of the whole key. Where statistics are
+    # of before the tables grew, the planner expects a row and takes a loop, or merges by the
+    # merchant alone: both go through all entries of a merchant again for each of them.
     "enable_nestloop": "off",
+    "enable_mergejoin": "off",
     # A cursor is read to its end here; the plan that gives the first row soonest is the wrong one.
     "cursor_tuple_fraction": "1.0",
 }
