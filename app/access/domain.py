@@ -91,6 +91,7 @@ class ApiKey(NamedTuple):
     expires_at: datetime | None
     revoked_at: datetime | None
     created_at: datetime
+    secret_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)

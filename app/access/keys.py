@@ -7,7 +7,7 @@ second in every process, and thousands of keys cost no query each.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, time
 from typing import Final
@@ -27,6 +27,7 @@ from app.access.principals import (
     WalletPrincipal,
 )
 from app.db.engine import Database
+from app.db.gathering import Gathered
 from app.errors import DatabaseUnavailable, Forbidden, Unauthenticated
 
 _log = structlog.stdlib.get_logger()
@@ -71,6 +72,7 @@ class KeyRing:
         self._known: dict[str, _Known] = {}
         self._hashes: dict[bytes, str] = {}
         self._read_at = float("-inf")
+        self._kept = Gathered(self._read_kept)
         self.failures = FailureLimit(failures_per_minute, clock)
 
     async def authenticate(self, secret: str, *, writes: bool, caller: str = "") -> KeyPrincipal:
@@ -146,8 +148,11 @@ class KeyRing:
     async def _find(self, secret: str) -> ApiKey | None:
         if len(secret) > _SECRET_LENGTH_MAX:
             return None
+        return await self._kept.find(secret_hash(secret))
+
+    async def _read_kept(self, hashes: Collection[bytes]) -> Mapping[bytes, ApiKey]:
         async with self._db.transaction() as tx:
-            return await queries.find_key_by_secret(tx, secret_hash(secret))
+            return await queries.find_keys_by_secret(tx, hashes)
 
 
 def _remember(key: ApiKey, read_at: float) -> _Known:

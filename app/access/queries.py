@@ -1,6 +1,6 @@
 """SQL of API keys and approvals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -10,7 +10,8 @@ from app.db.engine import Transaction
 
 _KEY_COLUMNS: Final = """
     k.key_id, k.role, k.person_id, k.merchant_no, m.merchant_id, k.store_ids, k.bank,
-    k.industries, k.districts, k.issuer, k.scopes, k.expires_at, k.revoked_at, k.created_at
+    k.industries, k.districts, k.issuer, k.scopes, k.expires_at, k.revoked_at, k.created_at,
+    k.secret_hash
 """
 _KEYS: Final = "FROM api_key k LEFT JOIN merchant m USING (merchant_no)"
 
@@ -27,13 +28,16 @@ class SecretHash(NamedTuple):
     secret_hash: bytes
 
 
-async def find_key_by_secret(tx: Transaction, secret_hash: bytes) -> ApiKey | None:
-    """Find the key with this digest, revoked or not."""
-    return await tx.fetch_one(
+async def find_keys_by_secret(
+    tx: Transaction, secret_hashes: Collection[bytes]
+) -> Mapping[bytes, ApiKey]:
+    """Find the keys with these digests, revoked or not."""
+    found = await tx.fetch(
         ApiKey,
-        f"SELECT {_KEY_COLUMNS} {_KEYS} WHERE k.secret_hash = :secret_hash",
-        secret_hash=secret_hash,
+        f"SELECT {_KEY_COLUMNS} {_KEYS} WHERE k.secret_hash = ANY (CAST(:hashes AS bytea[]))",
+        hashes=list(secret_hashes),
     )
+    return {key.secret_hash: key for key in found}
 
 
 async def find_key(tx: Transaction, key_id: UUID) -> ApiKey | None:

@@ -1,5 +1,6 @@
 """Who a merchant is: id, name, district and industry by its number, remembered for a minute."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from time import monotonic
@@ -7,6 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from app.db.engine import Database
+from app.db.gathering import Gathered
 from app.errors import NotFound
 from app.ids import MERCHANT_NO_MAX
 
@@ -47,6 +49,11 @@ class MerchantDirectory:
 
     db: Database
     _known: dict[int, _Known] = field(default_factory=dict[int, _Known])
+    _kept: Gathered[int, _Known] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing known."""
+        self._kept = Gathered(self._read)
 
     async def find(self, merchant_no: int) -> MerchantRef:
         """Give the merchant with this number.
@@ -79,18 +86,17 @@ class MerchantDirectory:
         known = self._known.get(merchant_no)
         if known is not None and monotonic() - known.read_at < _AGE_SECONDS_MAX:
             return known
-        await self._read(merchant_no)
-        found = self._known.get(merchant_no)
+        found = await self._kept.find(merchant_no)
         if found is None:
             raise NotFound
         return found
 
-    async def _read(self, wanted: int) -> None:
-        """Read a merchant, and with it others that are due: one query, however many there are."""
+    async def _read(self, wanted: Collection[int]) -> Mapping[int, _Known]:
+        """Read merchants, and with them others that are due: one query, however many there are."""
         due = monotonic() - _AGE_SECONDS_MAX
         # Those that were read longest ago come first: a look ends at the first that is not due.
         others = takewhile(lambda no: self._known[no].read_at <= due, self._known)
-        numbers = [wanted, *islice(others, _READ_MAX)]
+        numbers = list({*wanted, *islice(others, _READ_MAX)})
         async with self.db.transaction() as tx:
             rows = await tx.fetch(
                 _Row,
@@ -102,7 +108,18 @@ class MerchantDirectory:
             )
         if len(self._known) >= _ENTRIES_MAX:
             self._known.clear()
-        for row in rows:
-            ref = MerchantRef(row.merchant_no, row.merchant_id, row.name)
-            self._known.pop(row.merchant_no, None)
-            self._known[row.merchant_no] = _Known(ref, row.district, row.industry, monotonic())
+        read_at = monotonic()
+        found = {
+            row.merchant_no: _Known(
+                MerchantRef(row.merchant_no, row.merchant_id, row.name),
+                row.district,
+                row.industry,
+                read_at,
+            )
+            for row in rows
+        }
+        for merchant_no in found:
+            # Behind those that were read before it.
+            self._known.pop(merchant_no, None)
+        self._known.update(found)
+        return found

@@ -14,7 +14,7 @@ from app import ids
 from app.access import approvals
 from app.access.domain import KeyRequest, secret_hash
 from app.access.principals import Role
-from app.access.queries import find_key_by_secret
+from app.access.queries import find_keys_by_secret
 from app.access.service import insert_key
 from app.access.tokens import LocalIssuer
 from app.calendar.service import load_official_years
@@ -190,7 +190,7 @@ class SandboxMaker:
         }
         async with self.db.transaction() as tx:
             for secret, request in wanted.items():
-                if await find_key_by_secret(tx, secret_hash(secret)) is None:
+                if not await find_keys_by_secret(tx, [secret_hash(secret)]):
                     await insert_key(tx, request, secret)
 
 
