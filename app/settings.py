@@ -76,6 +76,11 @@ class WriterSettings(BaseModel):
     queue_max: int = Field(default=8_192, ge=1, le=1_000_000)
     """Commands waiting; past it, callers get 503 `overloaded`."""
 
+    @property
+    def connections(self) -> int:
+        """How many it takes: one a lane, and one to wait for books that others hold."""
+        return self.lanes + 1
+
 
 def _plain_url(url: str) -> str:
     """Take SQLAlchemy's spelling too: drivers and psql want the plain one."""

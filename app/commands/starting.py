@@ -107,7 +107,7 @@ def refuse_too_many_processes(settings: Settings) -> None:
     Raises:
         StartRefused: With the worker they may need more than it allows.
     """
-    needed = (settings.web_processes + 1) * (settings.writer.lanes + POOL_MAX)
+    needed = (settings.web_processes + 1) * (settings.writer.connections + POOL_MAX)
     allowed = asyncio.run(_connections_allowed(database_url(settings)))
     if needed > allowed:
         raise StartRefused(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from app.writer.jobs import Job
+
+
+SKIPS_MAX: Final = 5
+"""A book that another process held so often in a row is waited for."""
 
 
 @dataclass(slots=True)
@@ -19,6 +24,7 @@ class Queue:
     size: int = 0
     _waiting: dict[int, deque[Job]] = field(default_factory=dict[int, "deque[Job]"])
     _ready: deque[int] = field(default_factory=deque[int])
+    _starved: deque[int] = field(default_factory=deque[int])
     _busy: set[int] = field(default_factory=set[int])
 
     def add(self, job: Job) -> None:
@@ -36,16 +42,21 @@ class Queue:
         """Take the jobs of books that no lane has, book by book, and keep those books."""
         taken: list[Job] = []
         while self._ready and len(taken) < most:
-            no = self._ready.popleft()
-            self._busy.add(no)
-            jobs = self._waiting.pop(no)
-            room = most - len(taken)
-            if len(jobs) > room:
-                self._waiting[no] = deque(list(jobs)[room:])
-                jobs = deque(list(jobs)[:room])
-            taken.extend(jobs)
-        self.size -= len(taken)
+            taken += self._take_book(self._ready.popleft(), most - len(taken))
         return taken
+
+    def take_starved(self, most: int) -> list[Job]:
+        """Take the jobs of one book that other processes held too often."""
+        return list(self._take_book(self._starved.popleft(), most)) if self._starved else []
+
+    def _take_book(self, no: int, most: int) -> Iterable[Job]:
+        self._busy.add(no)
+        jobs = self._waiting.pop(no)
+        if len(jobs) > most:
+            self._waiting[no] = deque(islice(jobs, most, None))
+            jobs = deque(islice(jobs, most))
+        self.size -= len(jobs)
+        return jobs
 
     def give_back(self, nos: Iterable[int], unfinished: Sequence[Job]) -> None:
         """Free books; jobs that were not done go to the head of their books, in their order."""
@@ -54,9 +65,10 @@ class Queue:
             self.size += 1
         for no in nos:
             self._busy.discard(no)
+        skipped = {job.command.merchant_no: job.skips for job in reversed(unfinished)}
         # Books that were skipped come first again.
-        skipped = list(dict.fromkeys(job.command.merchant_no for job in unfinished))
-        self._ready.extendleft(reversed(skipped))
+        self._ready.extendleft(no for no, skips in skipped.items() if skips < SKIPS_MAX)
+        self._starved.extend(no for no, skips in reversed(skipped.items()) if skips >= SKIPS_MAX)
         self._ready.extend(no for no in nos if no in self._waiting and no not in skipped)
 
     def drop_all(self) -> list[Job]:
@@ -64,5 +76,6 @@ class Queue:
         jobs = [job for waiting in self._waiting.values() for job in waiting]
         self._waiting.clear()
         self._ready.clear()
+        self._starved.clear()
         self.size = 0
         return jobs

@@ -110,7 +110,7 @@ async def test_more_processes_than_the_database_has_connections_for_are_refused(
     for name, value in web.environment.items():
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(StartRefused, match="may need 442 connections"):
+    with pytest.raises(StartRefused, match="may need 459 connections"):
         await asyncio.to_thread(serve)
 
 
