@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple, cast
+from operator import itemgetter
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic_core import from_json
@@ -268,13 +269,10 @@ def write_draws(draws: Sequence[Draw]) -> Json:
 
 def read_draws(text: Json) -> list[Draw]:
     """Read draws as the charge keeps them."""
-    rows = cast("list[dict[str, int | str | None]]", from_json(text))
-    return [Draw(uuid_of(str(row["card_id"])), *_amounts(row)) for row in rows]
+    return [Draw(uuid_of(row["card_id"]), *_DRAWN(row)) for row in from_json(text)]
 
 
-def _amounts(row: Mapping[str, int | str | None]) -> tuple[Fen | None, ...]:
-    names = ("face_amount", "sessions", "visit_day", "list_amount", "release_amount")
-    return tuple(cast("Fen | None", row[name]) for name in names)
+_DRAWN: Final = itemgetter("face_amount", "sessions", "visit_day", "list_amount", "release_amount")
 
 
 def facts_of(charge: Charge) -> Mapping[str, object]:

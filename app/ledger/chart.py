@@ -1,6 +1,7 @@
 """The chart of accounts: what each account means and on which side it grows (DOMAIN §5)."""
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -33,6 +34,7 @@ _ORDINALS: Final = {kind: ordinal for ordinal, kind in enumerate(MERCHANT_ACCOUN
 _ORDINAL_SHIFT: Final = 32
 
 
+@lru_cache(maxsize=4096)  # each use is credited to its merchant's
 def account_id(merchant_no: int, kind: AccountType) -> UUID:
     """Name a merchant's own account; it is computed, so that no lookup is needed.
 

@@ -98,7 +98,12 @@ class Book:
     def group(self, index: Index[RowT], value: object) -> list[RowT]:
         """Find all loaded rows with this value of an index."""
         by_value = self._groups.get(index)
-        rows = None if by_value is None else by_value.get(value)
+        if by_value is None:
+            # Kept from now on: most indexes of most books are never asked.
+            by_value = self._groups[index] = {}
+            for key, row in self._rows[index.table].items():
+                _regroup(by_value, index, key, None, row)
+        rows = by_value.get(value)
         return [] if rows is None else cast("list[RowT]", list(rows.values()))
 
     def is_new(self, table: Table[Any], key: object) -> bool:
@@ -153,13 +158,12 @@ class Book:
 
     def put_all(self, rows: Iterable[Row]) -> None:
         """Take in rows that the batch writes."""
+        table_of = self._schema.table_of
         for row in rows:
-            table = self._schema.table_of[type(row)]
+            table = table_of[type(row)]
             key = table.key_of(row)
-            before = self._set(table, key, row)
-            inserted = self.inserted[table]
-            if before is None or key in inserted:
-                inserted[key] = row
+            if self._set(table, key, row) is None or key in self.inserted[table]:
+                self.inserted[table][key] = row
             else:
                 self.updated[table][key] = row
 
@@ -168,13 +172,27 @@ class Book:
         rows = self._rows[table]
         before = rows.get(key)
         rows[key] = row
-        for index in self._schema.indexes_of[table]:
-            value = index.value_of(row)
-            if before is not None:
-                was = index.value_of(before)
-                if was is not None and was != value:
-                    self._groups[index][was].pop(key, None)
-            # Nobody asks for the rows that have no such value.
-            if value is not None:
-                self._groups.setdefault(index, {}).setdefault(value, {})[key] = row
+        if self._groups:
+            for index in self._schema.indexes_of[table]:
+                by_value = self._groups.get(index)
+                if by_value is not None:
+                    _regroup(by_value, index, key, before, row)
         return before
+
+
+def _regroup(
+    by_value: dict[Any, dict[Any, Row]],
+    index: Index[Any],
+    key: object,
+    before: Row | None,
+    row: Row,
+) -> None:
+    """Put a row where an index has it now."""
+    value = index.value_of(row)
+    if before is not None:
+        was = index.value_of(before)
+        if was is not None and was != value:
+            by_value[was].pop(key, None)
+    # Nobody asks for the rows that have no such value.
+    if value is not None:
+        by_value.setdefault(value, {})[key] = row

@@ -10,7 +10,7 @@ from app.db.rows import columns_of, row_of
 from app.writer.book import HEADS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     import asyncpg
@@ -41,7 +41,7 @@ class Opening:
         self._loaded = [
             (table, _reader(table)) for lookup in self.lookups for table in lookup.tables.values()
         ]
-        self._read_head = _reader(HEADS)
+        self._read_heads = _reader(HEADS)
         reads = [_Read.of(number, lookup) for number, lookup in enumerate(self.lookups)]
         parameters = ["p_nos integer[]", "p_wait boolean"]
         parameters += [parameter for read in reads for parameter in read.parameters]
@@ -86,9 +86,9 @@ class Opening:
         at, heads, *loaded = record
         return Opened(
             at,
-            [self._read_head(head) for head in heads or ()],
+            self._read_heads(heads or ()),
             [
-                (table, [read(row) for row in rows if row is not None])
+                (table, read(rows))
                 for (table, read), rows in zip(self._loaded, loaded, strict=True)
                 if rows
             ],
@@ -138,12 +138,21 @@ class _Read:
         )
 
 
-def _reader(table: Table[Any]) -> Callable[[Mapping[str, Any]], Any]:
-    """Give the function that turns a record of the driver into the table's row.
+def _reader(table: Table[Any]) -> Callable[[Sequence[asyncpg.Record | None]], Sequence[Any]]:
+    """Give the function that turns records of the driver into the table's rows; None is no row.
 
-    By name, so that a column added by a later migration changes nothing. Text stays `str`:
-    a StrEnum equals and hashes like its value.
+    By name, so that a column added by a later migration changes nothing; where each name lies is
+    looked up once for all records. Text stays `str`: a StrEnum equals and hashes like its value.
     """
     shape = table.shape
-    pick = itemgetter(*(column.name for column in columns_of(shape)))
-    return lambda record: row_of(shape, pick(record))
+    names = [column.name for column in columns_of(shape)]
+
+    def read(records: Sequence[asyncpg.Record | None]) -> Sequence[Any]:
+        there = [record for record in records if record is not None]
+        if not there:
+            return ()
+        places = {name: place for place, name in enumerate(there[0].keys())}
+        pick = itemgetter(*(places[name] for name in names))
+        return [row_of(shape, pick(record)) for record in there]
+
+    return read
