@@ -23,10 +23,11 @@ def charge_answer(
     until = charge.balance_valid_until
     answer: dict[str, object] = {
         "id": to_text(Prefix.CHARGE, charge.charge_id),
-        "status": charge.status,
+        # As plain text: of an enumeration's member the writer of JSON looks for the base each time.
+        "status": str(charge.status),
         "merchant_id": merchant_id,
         "store_id": to_text(Prefix.STORE, charge.store_id),
-        "kind": charge.kind,
+        "kind": str(charge.kind),
         "amount": charge.amount,
         "sessions": charge.sessions,
         "visit": charge.visit,
@@ -66,7 +67,7 @@ def _confirmation(charge: Charge, at: str | None) -> Mapping[str, object] | None
         return None
     return {
         "id": to_text(Prefix.CONFIRMATION, charge.confirmation_id),
-        "method": charge.confirmation_method,
+        "method": str(charge.confirmation_method),
         "at": at,
     }
 

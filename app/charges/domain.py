@@ -279,7 +279,7 @@ def facts_of(charge: Charge) -> Mapping[str, object]:
     """Say what of a charge's answer later events may change."""
     until = charge.balance_valid_until
     facts: dict[str, object] = {
-        "status": charge.status,
+        "status": str(charge.status),
         "balance": [
             charge.balance_face_amount,
             charge.balance_sessions,

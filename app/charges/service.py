@@ -55,7 +55,9 @@ async def carry_out(
     done: Charge = outcome.result
     # On the line of the call: a line of its own for each use would cost a tenth of it.
     log_context(
-        charge_id=done.charge_id, charge_status=done.status, release_amount=done.release_amount
+        charge_id=str(done.charge_id),
+        charge_status=str(done.status),
+        release_amount=done.release_amount,
     )
     return Answered(done, replayed=False)
 
