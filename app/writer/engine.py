@@ -28,9 +28,9 @@ RETRY_PAUSE_SECONDS: Final = 0.1
 """How often and after what pause a batch is tried again that the database could not take."""
 
 TURNS: Final = 4
-"""Of the event loop before a batch is taken, so that commands which lie in the sockets are in it.
-A turn costs microseconds, and a batch half as large again makes each of its commands cheaper by a
-twentieth."""
+"""Of the event loop before a lone lane takes a batch, so that commands which lie in the sockets are
+in it. A turn costs microseconds, and a batch half as large again makes each of its commands cheaper
+by a twentieth. Of several lanes one would take all, and the others would idle: they need none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,9 @@ class Writer:
 
     async def _run(self, lane: Lane) -> None:
         while self._open:
-            for _ in range(TURNS if self._queue.size else 0):
-                await asyncio.sleep(0)
+            if self._queue.size and self._limits.lanes == 1:
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
             jobs = self._queue.take(self._limits.batch_max)
             if jobs:
                 await self._serve(lane, jobs, wait=False)
