@@ -33,6 +33,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    replayed: bool = False
+    """Whether it is that of an earlier request, so that nothing was done for it."""
 
 
 class Confirmed(NamedTuple):

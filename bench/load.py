@@ -25,6 +25,7 @@ _DRAIN_SECONDS: Final = 10
 _WRONG_KEPT: Final = 3
 _LENGTH: Final = b"content-length: "
 _HEAD_END: Final = b"\r\n\r\n"
+_REPLAYED: Final = b"\r\nidempotency-replayed: true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class _Run:
 
     def answered(self, answer: Answer, exchange: Exchange, started: float) -> None:
         counted = self.counted
-        confirmed = self.check(answer, exchange)
+        confirmed = None if answer.replayed else self.check(answer, exchange)
         if confirmed is None:
             self.refused(answer)
             return
@@ -190,7 +191,8 @@ class _Connection(asyncio.Protocol):
             self._buffer = data
             return
         self._buffer, self._wanted = b"", 0
-        self._answered(Answer(int(data[9:12]), data[data.find(_HEAD_END) + 4 :]))
+        head, _, body = data.partition(_HEAD_END)
+        self._answered(Answer(int(data[9:12]), body, _REPLAYED in head))
 
     def _answered(self, answer: Answer) -> None:
         exchange = self._exchange

@@ -136,7 +136,7 @@ class _Measurement:
                 for _ in range(self.options.rounds)
             ]
             booked = await self._payable_amount() - payable
-            histories = [row for _ in rounds for row in await self._histories(probe)]
+            histories = await self._histories(probe)
             closure = await self._closure(probe) if self.options.closing_cards else None
             return Run(
                 command,
@@ -165,11 +165,14 @@ class _Measurement:
         """Measure uses by code on ledgers that differ in the length of their history alone."""
         callers = max(self.options.connections)
         measured: list[Measured] = []
-        for ledger in self.stored:
-            bench = await self._bench(ledger, probe)
-            name = f"{USE_BY_CODE}, {ledger.shape.transfers:,} transfers stored"
-            with service(self.data, ledger.service_url, log_level=self.options.log_level) as server:
-                measured.append(self._told(await bench.by_code(server, callers, name)))
+        # One for all rounds: a second would draw the same uses, under the same keys.
+        benches = [(ledger, await self._bench(ledger, probe)) for ledger in self.stored]
+        for _ in range(self.options.rounds):
+            for ledger, bench in benches:
+                name = f"{USE_BY_CODE}, {ledger.shape.transfers:,} transfers stored"
+                level = self.options.log_level
+                with service(self.data, ledger.service_url, log_level=level) as server:
+                    measured.append(self._told(await bench.by_code(server, callers, name)))
         return measured
 
     async def _closure(self, probe: Probe) -> ClosureRun:
