@@ -90,7 +90,11 @@ SANDBOX_ROUTERS: Final[tuple[APIRouter, ...]] = (sandbox_router,)
 
 _CUSTODY_EVERY_SECONDS: Final = 15.0
 _CODE_GUESSES_PER_MINUTE: Final = 300
-"""Per merchant: far above what scanning mistakes make, far below what guessing 64 bits needs."""
+"""Per merchant, or as many as its uses by code: far above what scanning mistakes make, far below
+what guessing 64 bits needs."""
+_CODES_GUESSED: Final = (
+    "Too many unknown codes from this merchant's tills; wait a minute, or charge by card_id."
+)
 
 
 @asynccontextmanager
@@ -122,7 +126,7 @@ async def open_services(
             writer=writer,
             keys=KeyRing(db),
             tokens=_tokens(settings),
-            code_guesses=FailureLimit(_CODE_GUESSES_PER_MINUTE),
+            code_guesses=FailureLimit(_CODE_GUESSES_PER_MINUTE, told=_CODES_GUESSED),
             batch_share=BatchShare(settings.writer.queue_max),
             signer=signer,
             sealer=sealer,

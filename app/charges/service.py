@@ -85,10 +85,13 @@ async def place_unchecked(
         DomainError: What the decision refuses.
     """
     try:
-        return await carry_out(writer, db, command)
+        placed = await carry_out(writer, db, command)
     except CodeInvalid:
         guesses.count(guesser(command.merchant_no))
         raise
+    if command.code_hash is not None and not placed.replayed:
+        guesses.count_success(guesser(command.merchant_no))
+    return placed
 
 
 def guesser(merchant_no: int) -> str:
