@@ -1,6 +1,6 @@
 """The calendar for those who decide by it: read from the table, at most a second old."""
 
-import time
+from time import monotonic
 from typing import Final
 
 from app.calendar import queries
@@ -25,8 +25,8 @@ class CurrentCalendar:
 
     async def get(self) -> Calendar:
         """Give the calendar; two callers at once may both read the table, which is harmless."""
-        if self._read_at is None or time.monotonic() - self._read_at > _FRESH_SECONDS:
-            started = time.monotonic()
+        if self._read_at is None or monotonic() - self._read_at > _FRESH_SECONDS:
+            started = monotonic()
             async with self._db.snapshot() as tx:
                 days = await queries.all_days(tx, provisional=self._provisional)
             self._calendar = Calendar({day.day: day.banking for day in days})

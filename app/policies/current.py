@@ -1,8 +1,8 @@
 """The policies for those who decide by them: read from the table, at most a second old."""
 
 import asyncio
-import time
 from datetime import date, timedelta
+from time import monotonic
 from typing import Final, NamedTuple
 
 from app.dates import business_date, start_of_day
@@ -52,7 +52,7 @@ class CurrentPolicies:
         Today is the domain's, and like the rows a second old at most: it needs no query more.
         """
         reading = await self._fresh(None)
-        is_over = time.monotonic() >= reading.day_ends
+        is_over = monotonic() >= reading.day_ends
         day = reading.today + timedelta(days=1) if is_over else reading.today
         return self._resolve(reading, district, day)
 
@@ -67,7 +67,7 @@ class CurrentPolicies:
 
     async def _fresh(self, tx: Transaction | None) -> _Reading:
         reading = self._reading
-        if reading is not None and time.monotonic() - reading.started <= _FRESH_SECONDS:
+        if reading is not None and monotonic() - reading.started <= _FRESH_SECONDS:
             return reading
         if tx is not None:
             return self._keep(await _read(tx))
@@ -102,10 +102,10 @@ class CurrentPolicies:
 
 
 async def _read(tx: Transaction) -> _Reading:
-    started = time.monotonic()
+    started = monotonic()
     versions, now = await queries.all_versions(tx), await tx.now()
     # Not from `started`: however long the queries waited, the day is as long as it is.
-    told = time.monotonic()
+    told = monotonic()
     today = business_date(now)
     left = start_of_day(today + timedelta(days=1)) - now
     return _Reading(versions, today, started, told + left.total_seconds())

@@ -80,7 +80,7 @@ async def test_a_year_is_seen_within_a_second_of_its_approval(
     empty_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000.0
-    monkeypatch.setattr("app.calendar.current.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.calendar.current.monotonic", lambda: now)
     current = CurrentCalendar(empty_db, provisional=False)
     assert (await current.get()).days == {}
 

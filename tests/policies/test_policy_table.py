@@ -278,7 +278,7 @@ async def test_a_version_is_seen_within_a_second_of_its_approval(
     empty_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000.0
-    monkeypatch.setattr("app.policies.current.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.policies.current.monotonic", lambda: now)
     current = CurrentPolicies(empty_db, Policies())
     day = await today(empty_db)
     assert (await current.policies_in("330106", day)).cooling_off_days == 7
@@ -295,7 +295,7 @@ async def test_today_is_the_day_of_the_domain_and_goes_on(
     empty_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000.0
-    monkeypatch.setattr("app.policies.current.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.policies.current.monotonic", lambda: now)
     await added(empty_db, 10, await today(empty_db) + timedelta(days=2))
     current = CurrentPolicies(empty_db, Policies())
     assert (await current.policies_today("330106")).cooling_off_days == 7
@@ -313,7 +313,7 @@ async def test_a_day_ends_within_a_reading_and_not_before_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1_000.0
-    monkeypatch.setattr("app.policies.current.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.policies.current.monotonic", lambda: now)
     tomorrow = await today(empty_db) + timedelta(days=1)
     await added(empty_db, 10, tomorrow)
     half_a_second_before = start_of_day(tomorrow) - timedelta(seconds=0.5)
