@@ -30,7 +30,8 @@ class Gathered(Generic[KeyT, FoundT]):
     async def find(self, key: KeyT) -> FoundT | None:
         """Find a thing, as it is after this was asked; None where there is none.
 
-        Whatever the query raises, all get whose keys were in it.
+        Whatever a query raises, all get who ask meanwhile: a database that is silent would keep
+        those whose keys are for the next query waiting twice.
         """
         answer = self._asked.get(key)
         if answer is None:
@@ -53,10 +54,11 @@ class Gathered(Generic[KeyT, FoundT]):
         try:
             found = await self._read(answers.keys())
         except Exception as error:  # noqa: BLE001  # it is theirs who asked
-            for answer in answers.values():
+            for answer in (*answers.values(), *self._asked.values()):
                 answer.set_exception(error)
                 # If all of them have left, nobody needs it.
                 answer.exception()
+            self._asked.clear()
         except BaseException:
             for answer in answers.values():
                 answer.cancel()

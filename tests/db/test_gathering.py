@@ -58,13 +58,17 @@ async def test_no_query_is_for_more_than_five_hundred(db: Database) -> None:
     assert [len(keys) for keys in read.asked] == [500, 201]
 
 
-async def test_all_whose_keys_were_in_a_failed_query_learn_of_it_and_others_do_not(
+async def test_all_who_ask_while_a_query_fails_learn_of_it_and_wait_for_no_second(
     db: Database,
 ) -> None:
-    gathered = Gathered(_Reading(db))
-    failed = await asyncio.gather(gathered.find(13), gathered.find(2), return_exceptions=True)
-    assert [type(error) for error in failed] == [DatabaseUnavailable, DatabaseUnavailable]
-    assert await gathered.find(2) == 4
+    read = _Reading(db)
+    gathered = Gathered(read)
+    first = [asyncio.create_task(gathered.find(key)) for key in (13, 2)]
+    await read.begun.wait()
+    failed = await asyncio.gather(*first, gathered.find(3), return_exceptions=True)
+    assert [type(error) for error in failed] == [DatabaseUnavailable] * 3
+    assert read.asked == [[13, 2]]
+    assert await gathered.find(3) == 9
 
 
 async def test_who_leaves_takes_the_answer_from_nobody(db: Database) -> None:
