@@ -83,11 +83,13 @@ schema-check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench
 
+# The time limit of a test grows with what it is asked to do; what waits for ever still ends.
 faults: $(STAMP)
-	FAULT_ROUNDS=$(ROUNDS) FAULT_SEED=$(SEED) $(BIN)/pytest -s tests/faults/$(ONLY)
+	FAULT_ROUNDS=$(ROUNDS) FAULT_SEED=$(SEED) $(BIN)/pytest -s tests/faults/$(ONLY) \
+		-o faulthandler_timeout=$$((300 + 120 * $(ROUNDS)))
 
 soak: $(STAMP)
-	PROPERTY_EXAMPLES=3000 $(BIN)/pytest tests/properties
+	PROPERTY_EXAMPLES=3000 $(BIN)/pytest tests/properties -o faulthandler_timeout=21600
 
 # The locks hold hashes and no addresses: any index that serves the same bytes will do.
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \

@@ -17,6 +17,8 @@ from app.evidence.verification import verify
 from tests.builder import Trader, writing
 from tests.cluster import Cluster, DatabaseUrls, join
 
+pytest_plugins = ["tests.hanging"]
+
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
