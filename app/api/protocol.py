@@ -1,33 +1,43 @@
 """uvicorn's HTTP protocol with what it lacks.
 
 Limits: a connection that sends one byte of a header a minute, or a header without end, before the
-body or after it, or the rest of a body that was answered already, costs the service a socket for as
-long as the sender likes; none of them reaches the application.
+body or after it, or the rest of a body that was answered already, or that never reads its answers,
+costs the service a socket for as long as its client likes, and calls sent ahead cost it memory
+without end; none of that reaches the application.
 
 And a way to answer at once: two ASGI messages, each looked at anew, cost a use more than its
 decision's arithmetic.
 """
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
+import structlog
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from app.api.errors import HeadersTooLarge
 from app.api.problems import render
+from app.api.unswitched import UnswitchedProtocol
 
 HEAD_BYTES_MAX: Final = 16 * 1024
 HEAD_SECONDS: Final = 10.0
 DRAIN_BYTES_MAX: Final = 32 * 1024 * 1024
 """The largest body that any call takes."""
 DRAIN_SECONDS: Final = 20.0
+AHEAD_MAX: Final = 100
+"""Calls that wait on one connection while another is served. The last of them ends it, so that a
+client knows which of those behind it to send again."""
+UNREAD_SECONDS: Final = 30.0
+"""For a client to take what waits for it, or `UNREAD_BYTES_MIN` of that. What waits here is what
+the kernel did not take, so hundreds of kilobytes lie unread before the time begins."""
+UNREAD_BYTES_MIN: Final = 64 * 1024
+"""2 kB a second: less than a phone's worst line, so that a large answer may take long."""
 
 WHOLE_ANSWER: Final = "anxin.http.response"
 """A message that only the front takes: `status`, `headers` and `body` of an answer in one."""
@@ -35,27 +45,53 @@ WHOLE_ANSWER: Final = "anxin.http.response"
 _CYCLE: Final = "anxin.cycle"
 _CLOSE: Final = (b"connection", b"close")
 _NOWHERE: Final[Any] = deque[object](maxlen=0)
+_DROP_AT_ONCE: Final = struct.pack("ii", 1, 0)
+
+_log = structlog.stdlib.get_logger()
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class _InTurn(FlowControl):
+    """Reads no more while calls that were sent ahead wait: each answer else made room for more."""
+
+    def __init__(self, transport: asyncio.Transport, ahead: deque[Any]) -> None:
+        super().__init__(transport)
+        self._ahead = ahead
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self._ahead:
+            super().resume_reading()
+
+
+class BoundedProtocol(UnswitchedProtocol):
     """For `uvicorn.Config(http=BoundedProtocol)`."""
 
     _head_timer: asyncio.TimerHandle | None = None
-    _in_head: bool = True
     _bytes: int = 0
     """What came since a head began or ended, or since the last of a body."""
     _drain_timer: asyncio.TimerHandle | None = None
     _drained: int = 0
+    _unread_timer: asyncio.TimerHandle | None = None
+    _unread: int = 0
+    _served: RequestResponseCycle | None = None
+    """The call that others behind it wait for."""
 
     def connection_made(self, transport: Any) -> None:
         """Give a new connection a while for its first head."""
         super().connection_made(transport)
+        self.flow = _InTurn(transport, self.pipeline)
+        # Each byte that the kernel does not take pauses writing: few are as bad as many.
+        transport.set_write_buffer_limits(high=0)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers."""
         self._head_came()
         self._drained_in_time()
+        self._read_in_time()
+        if self._served is not None:
+            # Only the newest is told by itself, and this one would write to what is closed.
+            self._served.disconnected = True
+            self._served.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -81,15 +117,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Stop the time: the head came. Headers after the body, which nobody reads, are let go."""
+        assert self.parser is not None
+        leads_away = self.parser.should_upgrade()
+        if leads_away and self._asks_to_switch():
+            return
         self._in_head = False
         self._bytes = 0
         self._head_came()
+        before = self.cycle
         super().on_headers_complete()
         self.headers = _NOWHERE
         self.scope[_CYCLE] = self.cycle  # pyright: ignore[reportGeneralTypeIssues]  # our own member
-        assert self.parser is not None
-        if self.parser.should_upgrade():
-            # What follows such a head is not read as HTTP, so that no call may come after it.
+        if self.pipeline:
+            self._wait_behind(before)
+        if leads_away:
+            # What follows a CONNECT is not read as HTTP, so that no call may come after it.
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -99,6 +141,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for another call where the rest of an answered one has come."""
+        if self._in_head:
+            return  # one that asks for another protocol, and comes again with its body
         if self._drained_in_time():
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -111,13 +155,30 @@ class BoundedProtocol(HttpToolsProtocol):
         Closing at once would lose the answer: many clients send all before they look for it, and
         what comes to a closed socket resets the connection.
         """
+        if self.pipeline:
+            self._served = self.pipeline[-1][0]
         super().on_response_complete()
         cycle = self.cycle
         if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
             self._drain_timer = self.loop.call_later(DRAIN_SECONDS, self._let_go)
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing in the log: whoever asks for another protocol is answered in this one."""
+    def pause_writing(self) -> None:
+        """Give the client a while to read: what was written waits for it."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """Stop the time: nothing waits."""
+        super().resume_writing()
+        self._read_in_time()
+
+    def _wait_behind(self, before: RequestResponseCycle) -> None:
+        """Leave out the newest call where too many wait. It stands first, the next to come last."""
+        if len(self.pipeline) == 1:
+            self._served = before
+        elif len(self.pipeline) > AHEAD_MAX:
+            self.pipeline.popleft()
+            self.pipeline[0][0].keep_alive = False
 
     def _is_left_alone(self) -> bool:
         """Say whether nothing would end the connection: line breaks before a head begin none."""
@@ -146,6 +207,28 @@ class BoundedProtocol(HttpToolsProtocol):
         self._drain_timer = None
         self._drained = 0
         return True
+
+    def _await_reader(self) -> None:
+        self._unread = self.transport.get_write_buffer_size()
+        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self._look_at_reader)
+
+    def _read_in_time(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _look_at_reader(self) -> None:
+        """Drop a connection whose client took too little. Closing it would wait for the client."""
+        unread = self.transport.get_write_buffer_size()
+        if self._unread - unread >= UNREAD_BYTES_MIN:
+            self._await_reader()
+            return
+        _log.info("connection.dropped", reason="unread", bytes=unread)
+        # What the kernel holds for it goes too, which else would be offered for minutes more.
+        self.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _DROP_AT_ONCE
+        )
+        self.transport.abort()
 
     def _refuse(self) -> None:
         """Say why, where that can be taken for the answer of no other call."""

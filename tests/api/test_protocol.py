@@ -1,4 +1,4 @@
-"""The head of a request over a real socket: bounded in size and in time."""
+"""What a connection may cost, over a real socket: bounded in size and in time."""
 
 import asyncio
 import contextlib
@@ -6,17 +6,23 @@ import gc
 import socket
 import weakref
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from app.api import protocol
 from app.api.protocol import BoundedProtocol, answer_at_once, take_exchange
 
 _BODY = b'{"id": 1}'
 _IDLE_SECONDS = 2
+_LARGE = b"x" * 4 * 2**20
+_FEW = b"x" * 40_000
+"""More than the kernel takes here, and less than what a transport takes for little by itself."""
+_KERNEL_BYTES = 4096
 
 
 class _Kept:
@@ -30,6 +36,9 @@ async def _answers(scope: Scope, receive: Receive, send: Send) -> None:
     assert scope["type"] == "http"
     if scope["path"] == "/whole":
         await _tells_names(scope, receive, send)
+        return
+    if scope["path"] in {"/large", "/few"}:
+        await _tells_much(scope, send)
         return
     if scope["path"] == "/late":
         await asyncio.sleep(0.5)
@@ -62,9 +71,17 @@ async def _tells_names(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": names})
 
 
+async def _tells_much(scope: Scope, send: Send) -> None:
+    body = _LARGE if scope["path"] == "/large" else _FEW
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def port() -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
     config = uvicorn.Config(
         _answers,
         http=BoundedProtocol,
@@ -152,6 +169,25 @@ async def test_calls_sent_ahead_are_answered_in_turn_at_once(port: int) -> None:
     assert answer.count(_BODY) == 51
 
 
+async def test_the_last_of_many_calls_sent_ahead_says_that_no_more_are_answered(port: int) -> None:
+    call = b"POST /late HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
+    ahead = b"POST /at-once HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
+    answer = await _exchange(port, call + ahead * (protocol.AHEAD_MAX + 5))
+    assert answer.count(_BODY) == protocol.AHEAD_MAX
+    assert b"connection: close" in answer.rpartition(b"HTTP/1.1 ")[2]
+    assert answer.count(b"connection: close") == 1
+
+
+async def test_calls_sent_ahead_one_after_the_other_are_all_answered(port: int) -> None:
+    call = b"POST /at-once HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(call * 50)
+    for _ in range(10 * protocol.AHEAD_MAX):
+        await reader.readuntil(_BODY)
+        writer.write(call)
+    writer.close()
+
+
 async def test_nothing_of_a_call_waits_for_the_garbage_collector(port: int) -> None:
     call = b"POST /at-once HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
     last = b"POST /at-once?close HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
@@ -166,22 +202,81 @@ async def test_nothing_of_a_call_waits_for_the_garbage_collector(port: int) -> N
         gc.enable()
 
 
-@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
-async def test_an_upgrade_is_answered_and_nothing_after_it(
-    port: int, caplog: pytest.LogCaptureFixture, protocol: bytes
+_WISHES = (b"websocket", b"h2c")
+
+
+def _wishing(wish: bytes, line: bytes, *lines: bytes) -> bytes:
+    """Give a head as curl has it with `--http2`, for another protocol too."""
+    settings = b"http2-settings: AAMAAABkAAQCAAAAAAIAAAAA"
+    wished = (b"connection: Upgrade, HTTP2-Settings", b"upgrade: %b" % wish, settings)
+    return b"\r\n".join([line + b" HTTP/1.1", b"host: a", *wished, *lines, b"", b""])
+
+
+@pytest.mark.parametrize("wish", _WISHES)
+async def test_a_call_that_asks_for_another_protocol_is_served_with_its_body(
+    port: int, caplog: pytest.LogCaptureFixture, wish: bytes
 ) -> None:
-    wishes = (
-        b"POST /in-two HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: %b\r\n" % protocol
-    )
-    hidden = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n"
-    length = b"content-length: %d\r\n\r\n" % len(hidden)
+    length = _wishing(wish, b"POST /whole", b"content-length: 20000")
+    chunked = _wishing(wish, b"POST /whole", b"transfer-encoding: chunked")
+    none = _wishing(wish, b"GET /whole")
+    body, pieces = b"x" * 20_000, b"4e20\r\n" + b"x" * 20_000 + b"\r\n0\r\n\r\n"
 
-    answer = await _exchange(port, wishes + length + hidden)
+    together = await _exchange(port, length + body + none + chunked + pieces + none + _LAST)
+    apart = await _exchange(port, *(b"%c" % byte for byte in length), body, none, _LAST)
 
-    assert answer.startswith(b"HTTP/1.1 201 ")
-    assert b"connection: close" in answer
-    assert answer.count(b"HTTP/1.1 ") == 1
+    assert together.count(b"HTTP/1.1 200 ") == 4
+    assert apart.count(b"HTTP/1.1 200 ") == 2
+    for answer in (together, apart):
+        assert answer.count(b"HTTP/1.1 204 ") == 1
+        assert b"host connection http2-settings content-length" in answer
+        assert b"upgrade" not in answer
     assert not caplog.records
+
+
+async def test_a_body_behind_a_wish_for_another_protocol_is_no_call(port: int) -> None:
+    hidden = b"GET /in-two HTTP/1.1\r\nhost: a\r\n\r\n"
+    head = _wishing(b"h2c", b"POST /unread", b"content-length: %d" % len(hidden))
+    answer = await _exchange(port, head + hidden + _LAST)
+    assert answer.count(b"HTTP/1.1 204 ") == 2
+    assert b" 201 " not in answer
+
+
+async def test_a_body_behind_a_wish_for_another_protocol_is_waited_for(port: int) -> None:
+    lines = (b"expect: 100-continue", b"content-length: 2")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(_wishing(b"h2c", b"POST /whole", *lines))
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"{}")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("close", [b"connection: close", b"connection: keep-alive"])
+async def test_many_calls_that_ask_for_another_protocol_are_served_in_turn(
+    port: int, close: bytes
+) -> None:
+    call = _wishing(b"h2c", b"POST /at-once", b"content-length: 2") + b"{}"
+    last = _wishing(b"h2c", b"POST /at-once", close, b"content-length: 2") + b"{}"
+    answer = await _exchange(port, call * 49 + last + _LAST)
+    assert answer.count(_BODY) == 50
+    assert answer.count(b"HTTP/1.1 204 ") == int(b"close" not in close)
+
+
+async def test_bad_heads_that_ask_for_another_protocol_are_refused_as_others_are(
+    port: int,
+) -> None:
+    two = (b"content-length: 3", b"transfer-encoding: chunked")
+    answer = await _exchange(port, _wishing(b"h2c", b"POST /whole", *two) + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    lines = b"x: y\r\n" * 10_000
+    answer = await _exchange(port, _wishing(b"h2c", b"POST /whole")[:-2] + lines)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_nothing_is_served_after_a_connect(port: int) -> None:
+    answer = await _exchange(port, b"CONNECT /in-two HTTP/1.1\r\nhost: a\r\n\r\n" + _LAST)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer
 
 
 async def test_a_second_head_that_does_not_come_ends_the_connection(
@@ -311,3 +406,75 @@ async def test_a_body_of_a_call_sent_ahead_is_read_for_that_call(port: int) -> N
     answer = await _exchange(port, _UNREAD, b"x" * 100 + whole, b"x" * 20_000)
     assert answer.count(b"HTTP/1.1 204 ") == 1
     assert answer.endswith(b"host content-length connection")
+
+
+def _not_reading(port: int) -> socket.socket:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BYTES)
+    client.settimeout(10)
+    client.connect(("127.0.0.1", port))
+    return client
+
+
+async def _dropped(logs: list[Any]) -> None:
+    async with asyncio.timeout(10):
+        while not logs:  # noqa: ASYNC110  # a line of the log sets no event
+            await asyncio.sleep(0.01)
+
+
+def _read_to_the_end(client: socket.socket) -> None:
+    while client.recv(2**16):
+        pass
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"GET /few HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"GET /few HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+        b"GET /few HTTP/1.1\r\nhost: a\r\n\r\n" * 99,
+    ],
+)
+async def test_who_does_not_read_is_dropped(
+    port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 0.1)
+    with capture_logs() as logs, _not_reading(port) as client:
+        client.sendall(call)
+        await _dropped(logs)
+        # Nor does the kernel keep for it what it did not take.
+        with pytest.raises(ConnectionResetError):
+            await asyncio.to_thread(_read_to_the_end, client)
+    assert [line["reason"] for line in logs] == ["unread"]
+    assert not caplog.records
+
+
+async def test_who_never_reads_cannot_send_for_ever(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 0.1)
+    calls = b"POST /at-once HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}" * 1000
+
+    def send() -> None:
+        with _not_reading(port) as client:
+            while True:
+                client.sendall(calls)
+
+    with capture_logs() as logs, pytest.raises(ConnectionError):
+        await asyncio.to_thread(send)
+    await _dropped(logs)
+
+
+async def test_who_reads_slowly_is_served_to_the_end(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 0.3)
+    with capture_logs() as logs, socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        read = 0
+        while part := await asyncio.to_thread(client.recv, 2**17, socket.MSG_WAITALL):
+            read += len(part)
+            await asyncio.sleep(0.03)
+    assert read > len(_LARGE)
+    assert not logs

@@ -175,8 +175,9 @@ async def _trickle(port: int) -> float:
 async def test_an_upgrade_is_answered_as_any_other_call(port: int, protocol: str) -> None:
     """No websocket library stands beside the front, which sees and logs every call."""
     call = "\r\n".join(
-        ["GET /v1/charges HTTP/1.1", "host: a", "connection: upgrade", f"upgrade: {protocol}",
-         "sec-websocket-version: 13", "sec-websocket-key: AQIDBAUGBwgJCgsMDQ4PEA==", "", ""]
+        ["GET /v1/charges HTTP/1.1", "host: a", "connection: close, upgrade",
+         f"upgrade: {protocol}", "sec-websocket-version: 13",
+         "sec-websocket-key: AQIDBAUGBwgJCgsMDQ4PEA==", "", ""]
     ).encode()  # fmt: skip
 
     answer = await _answer(port, call)
@@ -186,6 +187,20 @@ async def test_an_upgrade_is_answered_as_any_other_call(port: int, protocol: str
     assert b"content-type: application/problem+json" in head
     assert b"x-request-id: req_" in head
     assert json.loads(body)["code"] == "unauthenticated"
+
+
+async def test_a_body_behind_the_wish_for_an_upgrade_is_read(sandbox: Any, port: int) -> None:
+    """As `curl --http2 -d` sends it."""
+    body = b'{"receipts": "none"}'
+    wishes = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABk")
+    head = _head("/v1/bank/receipts", sandbox, *wishes, f"content-length: {len(body)}")
+    last = _head("/healthz", sandbox, "connection: close", method="GET")
+
+    answer = await _answer(port, head, body, last)
+
+    assert answer.startswith(b"HTTP/1.1 422 ")
+    assert b'"pointer":"/receipts"' in answer, "the body was read"
+    assert answer.count(b"HTTP/1.1 200 ") == 1
 
 
 async def test_what_is_no_http_is_let_go(port: int) -> None:
