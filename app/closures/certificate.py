@@ -22,7 +22,8 @@ from app.money import CURRENCY
 
 if TYPE_CHECKING:
     from app.closures.domain import Closure, KindTotal, Standing
-    from app.closures.left import Left, Uncovered
+    from app.closures.keeping import Uncovered
+    from app.closures.left import Left
     from app.closures.queries import Merchant
     from app.ledger.checkpoints import Signer
     from app.ledger.rows import BookHead
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "anxin closure certificate 1"
 _PREFIXES: Final = {
     "card": Prefix.CARD,
+    "charge": Prefix.CHARGE,
     "merchant": Prefix.MERCHANT,
     "order": Prefix.ORDER,
     "receipt": Prefix.RECEIPT,
@@ -123,6 +125,7 @@ def document_of(end: End) -> dict[str, object]:
                 "charge_id": to_text(Prefix.CHARGE, one.charge_id),
                 "holder": masked(one.holder),
                 "amount": one.amount,
+                "kept_amount": one.kept_amount,
             }
             for one in end.uncovered
         ],

@@ -105,18 +105,29 @@ async def refunded_kinds(tx: Transaction, closure: Closure) -> Sequence[KindTota
     return [row._replace(kind=CardKind(row.kind)) for row in rows]
 
 
-async def end_reversals(tx: Transaction, merchant_no: int) -> Sequence[UUID]:
-    """End the reversals that still wait; give the uses."""
+async def end_reversals(
+    tx: Transaction, merchant_no: int, *, but: Sequence[UUID]
+) -> Sequence[UUID]:
+    """End the reversals that still wait, but these; give the uses."""
     rows = await tx.fetch(
         _Id,
         """
         UPDATE charge SET reversal_status = 'failed'
-        WHERE merchant_no = :no AND reversal_status = 'pending' RETURNING charge_id
+        WHERE merchant_no = :no AND reversal_status = 'pending'
+            AND charge_id <> ALL(CAST(:but AS uuid[]))
+        RETURNING charge_id
         """,
         no=merchant_no,
+        but=list(but),
     )
     await tx.execute(
-        "UPDATE book SET waiting_reversal_amount = 0 WHERE merchant_no = :no", no=merchant_no
+        """
+        UPDATE book SET waiting_reversal_amount = (
+            SELECT coalesce(sum(reversal_amount), 0) FROM charge
+            WHERE charge.merchant_no = :no AND reversal_status = 'pending')
+        WHERE merchant_no = :no
+        """,
+        no=merchant_no,
     )
     return sorted(row.charge_id for row in rows)
 

@@ -212,7 +212,11 @@ class Standing:
 
         Waiting reversals are served first, so that their sum is left alone.
         """
-        free = self.payable_amount - self.waiting_reversal_amount
+        return self.offset_beyond(self.waiting_reversal_amount)
+
+    def offset_beyond(self, reserved_amount: Fen) -> Fen:
+        """Give what stands against it where this much of payable is left alone."""
+        free = self.payable_amount - reserved_amount
         return Fen(max(0, min(free, self.bank_claim_amount)))
 
     @property

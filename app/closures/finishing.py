@@ -11,6 +11,7 @@ from app.closures import left as remains
 from app.closures import queries, service
 from app.closures.certificate import End, document_of, issue, says_the_same
 from app.closures.domain import FINISHED, ClosureEvent, ClosureStatus, next_status
+from app.closures.keeping import goes_on_waiting, keep, kept_amount
 from app.closures.levelling import is_outdated
 from app.closures.preparing import offset
 from app.db.engine import BULK_PATIENCE_SECONDS
@@ -59,18 +60,21 @@ async def _ended(
     if closure.adjusting:
         return None
     await _end_reversals(tx, book)
-    offset(book, closure)
+    uncovered = await remains.uncovered_reversals(tx, closure.merchant_no)
+    payable = queries.standing_in(book).payable_amount
+    # What is uncovered has ended: only what was set aside for it is kept from `bank_claim`.
+    offset(book, closure, reserved_amount=kept_amount(uncovered, payable))
     lacking = queries.standing_in(book).shortfall_amount
     if lacking != closure.shortfall_amount or await is_outdated(tx, closure):
         # It is shared out anew first.
         return None
-    left = await remains.what_is_left(tx, closure.merchant_no)
     standing = queries.standing_in(book)
+    uncovered = keep(uncovered, standing.payable_amount)
+    left = await remains.what_is_left(tx, closure.merchant_no, uncovered)
     if sum(one.amount for one in left) != standing.custody_amount + standing.bank_claim_amount:
         # Before anything is said of an end: what this transaction did until here may stay.
         log.error("closure.fen_without_a_name", merchant_no=closure.merchant_no)
         return None
-    uncovered = await remains.uncovered_reversals(tx, closure.merchant_no)
     covered = closure.shortfall_amount == 0 and not uncovered
     status = ClosureStatus.CLOSED if covered else ClosureStatus.CLOSED_WITH_SHORTFALL
     if closure.status != status:
@@ -109,9 +113,16 @@ async def _certify(tx: Transaction, book: LockedBook, end: End, tools: Tools) ->
 
 
 async def _end_reversals(tx: Transaction, book: LockedBook) -> None:
-    """End the reversals for which payable has nothing: claims of their holders from now on."""
+    """End the reversals that payable does not cover: claims of their holders from now on.
+
+    Those of upheld disputes go on waiting while something is there that was set aside for them.
+    """
+    no = book.head.merchant_no
     if not book.head.waiting_reversal_amount:
         return
-    for charge_id in await ends.end_reversals(tx, book.head.merchant_no):
+    payable = queries.standing_in(book).payable_amount
+    waiting = goes_on_waiting(await remains.uncovered_reversals(tx, no), payable)
+    for charge_id in await ends.end_reversals(tx, no, but=[one.charge_id for one in waiting]):
         book.append(Entry("reversal_ended", charge_id))
-    book.head = book.head._replace(waiting_reversal_amount=Fen(0))
+    still = Fen(sum(one.amount for one in waiting))
+    book.head = book.head._replace(waiting_reversal_amount=still)

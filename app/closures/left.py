@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
+from app.closures.keeping import Uncovered
 from app.money import Fen
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Left(NamedTuple):
 
     account: str
     subject: str
-    """What kind of thing names it: `card`, `refund`, `receipt`, `order` or `merchant`."""
+    """What kind of thing names it: `card`, `charge`, `refund`, `receipt`, `order`, `merchant`."""
     subject_id: UUID
     holder: str | None
     """The consumer's id with the wallet; None where it is nobody's yet, or the merchant's."""
@@ -26,14 +27,7 @@ class Left(NamedTuple):
     why: str
 
 
-class Uncovered(NamedTuple):
-    """A use taken back for which payable had nothing left: the holder's claim on the merchant."""
-
-    charge_id: UUID
-    holder: str | None
-    amount: Fen
-
-
+_PAYABLE: Final = "merchant_payable"
 _LEFT: Final = """
 SELECT 'card' AS account, 'card' AS subject, card.card_id AS subject_id,
        card.consumer_id AS holder, account.balance AS amount,
@@ -95,27 +89,45 @@ ORDER BY account, subject_id
 """
 
 
-async def what_is_left(tx: Transaction, merchant_no: int) -> Sequence[Left]:
+async def what_is_left(
+    tx: Transaction, merchant_no: int, uncovered: Sequence[Uncovered]
+) -> Sequence[Left]:
     """Name all that is left on a merchant's accounts: their sum is custody and `bank_claim`.
 
-    What lies in suspense without a receipt of its own has the merchant's name.
+    What is kept of payable for a dispute that was upheld has its holder's name, and what lies in
+    suspense without a receipt of its own the merchant's.
     """
-    return await tx.fetch(Left, _LEFT, no=merchant_no)
+    left = await tx.fetch(Left, _LEFT, no=merchant_no)
+    kept = [
+        Left(_PAYABLE, "charge", one.charge_id, one.holder, one.kept_amount, "set_aside")
+        for one in uncovered
+        if one.kept_amount > 0
+    ]
+    own = Fen(sum(one.amount for one in kept))
+    rest = [
+        one._replace(amount=Fen(one.amount - own)) if one.account == _PAYABLE else one
+        for one in left
+    ]
+    named = [*(one for one in rest if one.amount != 0), *kept]
+    return sorted(named, key=lambda one: (one.account, one.subject_id))
 
 
 async def uncovered_reversals(tx: Transaction, merchant_no: int) -> Sequence[Uncovered]:
-    """Name the uses taken back that payable did not cover to the end."""
+    """Name, in their turn, the uses taken back for which payable has not enough."""
     return await tx.fetch(
         Uncovered,
         """
-        SELECT charge_id, (
+        SELECT charge.charge_id, (
                    SELECT consumer_id FROM card
                    WHERE card.merchant_no = charge.merchant_no
                        AND card.consumer = charge.consumer LIMIT 1) AS holder,
-               reversal_amount AS amount
-        FROM charge
-        WHERE merchant_no = :no AND reversal_status IN ('pending', 'failed')
-        ORDER BY charge_id
+               charge.reversal_amount AS amount,
+               CASE WHEN charge.reversal_status = 'pending' AND dispute.status = 'upheld'
+                   THEN dispute.set_aside_amount ELSE 0 END AS set_aside_amount,
+               0 AS kept_amount
+        FROM charge LEFT JOIN dispute USING (merchant_no, charge_id)
+        WHERE charge.merchant_no = :no AND charge.reversal_status IN ('pending', 'failed')
+        ORDER BY charge.status <> 'disputed', charge.reversal_requested_at, charge.charge_id
         """,
         no=merchant_no,
     )

@@ -16,6 +16,8 @@ from app.cards.statement import CardEntry
 from app.closures import queries
 from app.closures import share_queries as shares
 from app.closures.domain import FINISHED, STEP_MAX, ClosureStatus
+from app.closures.keeping import kept_amount
+from app.closures.left import uncovered_reversals
 from app.closures.resizing import Moment, resize
 from app.closures.sharing import share_out
 from app.db.engine import BULK_PATIENCE_SECONDS
@@ -84,10 +86,15 @@ async def is_outdated(tx: Transaction, closure: Closure) -> bool:
 
 
 async def share(tx: Transaction, book: LockedBook, closure: Closure) -> Closure:
-    """Share out what custody has beyond what banks were told to pay, and what is disputed."""
+    """Share out what custody has beyond what banks were told to pay, and what is disputed.
+
+    What was set aside for a dispute that was upheld and waits is kept back as if it still were.
+    """
     standing = queries.standing_in(book)
     claims = await shares.claims_of(tx, closure.merchant_no)
-    cash = standing.custody_amount - standing.in_transit_amount - standing.disputed_amount
+    uncovered = await uncovered_reversals(tx, closure.merchant_no)
+    kept = standing.disputed_amount + kept_amount(uncovered, standing.payable_amount)
+    cash = standing.custody_amount - standing.in_transit_amount - kept
     shared = share_out(claims, cash)
     rows = [
         shares.Share(

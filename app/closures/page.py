@@ -29,6 +29,7 @@ _WHY: Final = {
     "not_answered_by_the_bank": "银行未回执",
     "not_refunded": "未退",
     "rest_of_a_refund": "退款余额",
+    "set_aside": "争议退款留存",
     "shortfall": "资金不足·未付债权",
     "to_be_paid": "待付",
     "without_a_receipt": "退回款·归属待定",
@@ -170,12 +171,15 @@ def _uncovered(uncovered: Sequence[Mapping[str, Any]]) -> str:
             f"<td><code>{escape(one['charge_id'])}</code></td>",
             _plain(str(one["holder"] or "—")),
             _money(one["amount"]),
+            _money(one["kept_amount"]),
         )
         for one in uncovered[:ROWS_MAX]
     )
-    head = _head(("消费 Use", ""), ("持卡人 Holder", ""), ("金额 Amount", "n"))
+    head = _head(
+        ("消费 Use", ""), ("持卡人 Holder", ""), ("金额 Amount", "n"), ("其中留存 Kept", "n")
+    )
     return (
-        "<h2>对商户的债权 Claims on the merchant: uses taken back that nothing covered</h2>"
+        "<h2>对商户的债权 Claims on the merchant: uses taken back that it does not cover</h2>"
         f"<table>{head}<tbody>{body}</tbody></table>"
     )
 

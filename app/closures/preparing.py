@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from app.db.engine import Database
     from app.ledger.books import LockedBook
     from app.ledger.checkpoints import Signer
+    from app.money import Fen
     from app.payment_files.parts import Parts
     from app.writer.engine import Writer
 
@@ -73,9 +74,14 @@ async def prepare(tools: Tools, closure: Closure) -> None:
             await queries.mark_seen(tx, current, books[no].head.seq)
 
 
-def offset(book: LockedBook, closure: Closure) -> None:
-    """Let payable make good what left custody without instruction, as far as it is free."""
-    amount = queries.standing_in(book).offset_amount
+def offset(book: LockedBook, closure: Closure, *, reserved_amount: Fen | None = None) -> None:
+    """Let payable make good what left custody without instruction, as far as it is free.
+
+    What waiting reversals need is not, or, where it is given, what is reserved.
+    """
+    standing = queries.standing_in(book)
+    reserved = standing.waiting_reversal_amount if reserved_amount is None else reserved_amount
+    amount = standing.offset_beyond(reserved)
     if amount > 0:
         moved = Movement(
             book.own(AccountType.MERCHANT_PAYABLE), book.own(AccountType.BANK_CLAIM), amount

@@ -125,8 +125,13 @@ async def closures_to_carry_on(tx: Transaction, *, every: bool) -> Sequence[Clos
             WHEN 'notice' THEN notice_ends_at <= anxin_now()
             WHEN 'closing' THEN :every OR book.seq > seen_seq
             WHEN 'refunding' THEN :every OR book.seq > seen_seq
-            -- A reversal that waits is no entry yet; nobody but the closure can end it now.
-            ELSE book.seq > seen_seq OR book.waiting_reversal_amount > 0
+            -- A reversal that waits is no entry yet; nobody but the closure can end it now. One
+            -- that it has left waiting is served by what comes, which is an entry.
+            ELSE book.seq > seen_seq OR (book.waiting_reversal_amount > 0 AND EXISTS (
+                SELECT FROM charge LEFT JOIN dispute USING (merchant_no, charge_id)
+                WHERE charge.merchant_no = closure.merchant_no
+                    AND charge.reversal_status = 'pending'
+                    AND (dispute.status = 'upheld' AND set_aside_amount > 0) IS NOT TRUE))
         END
         ORDER BY closure.created_at, closure_id
         """,  # noqa: S608  # our own column names

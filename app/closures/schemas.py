@@ -147,18 +147,22 @@ class LeftRead(Model):
     """Money that is left, and whose it is."""
 
     account: str = Field(examples=["refund_payable"])
-    subject_id: str = Field(description="The card, refund, receipt, order or merchant.")
+    subject_id: str = Field(description="The card, charge, refund, receipt, order or merchant.")
     holder: str | None = Field(description="Masked.")
     amount: int = Field(examples=[8000])
     why: str = Field(examples=["account_needed"])
 
 
 class UncoveredRead(Model):
-    """A use taken back that nothing covered: its holder's claim on the merchant."""
+    """A use taken back that the merchant's money does not cover: its holder's claim on it."""
 
     charge_id: ChargeId
     holder: str | None = Field(description="Masked.")
     amount: AmountOrZero
+    kept_amount: AmountOrZero = Field(
+        description="What is kept of it in custody, set aside for the upheld dispute, until the"
+        " rest is there; among `left` by the charge."
+    )
 
 
 class CertifiedHead(Model):

@@ -132,7 +132,76 @@ _MOVES: Final = Check(
     """,
 )
 
-DISPUTE_CHECKS: Final = (_SET_ASIDE, _WHOLE, _ON_THE_CHARGE, _IN_ITS_CASE, _MOVES)
+# Upheld disputes whose reversal did not follow at once: what is kept for them, from when to when.
+_WAITED: Final = """
+    SELECT dispute.merchant_no, dispute.charge_id, upheld.seq AS since,
+           least(set_aside_amount, charge.reversal_amount) AS kept, over.seq AS until,
+           over.kind AS outcome
+    FROM dispute
+    JOIN charge USING (merchant_no, charge_id)
+    JOIN transfer AS upheld ON upheld.merchant_no = dispute.merchant_no
+        AND upheld.subject_id = dispute.dispute_id AND upheld.kind = 'dispute_upheld'
+    LEFT JOIN (
+        SELECT DISTINCT ON (merchant_no, subject_id) merchant_no, subject_id, seq, kind
+        FROM (
+            SELECT merchant_no, subject_id, seq, kind FROM transfer WHERE kind = 'use_reversed'
+            UNION ALL
+            SELECT merchant_no, subject_id, seq, kind FROM fact
+            WHERE kind IN ('use_reversed', 'reversal_ended')
+        ) AS ended
+        ORDER BY merchant_no, subject_id, seq
+    ) AS over ON over.merchant_no = dispute.merchant_no AND over.subject_id = dispute.charge_id
+    WHERE dispute.status = 'upheld' AND set_aside_amount > 0
+        AND over.seq IS DISTINCT FROM upheld.seq + 1
+"""
+
+_KEPT: Final = Check(
+    "set_aside_is_kept_until_it_is_paid",
+    "transfer",
+    "While an upheld dispute waits to be paid, what was set aside for it is neither cut to the "
+    "merchant nor taken to make good what left custody.",
+    f"""
+    SELECT taken.merchant_no, format('seq=%s', taken.seq),
+           format('at least %s left', least(sum(kept), taken.debit_balance + taken.amount)),
+           format('%s taken, %s left', taken.amount, taken.debit_balance)
+    FROM ({_WAITED}) AS waited
+    JOIN transfer AS taken ON taken.merchant_no = waited.merchant_no
+        AND taken.kind IN ('release_cut', 'bank_claim_taken')
+        AND taken.seq > since AND (until IS NULL OR taken.seq < until)
+    GROUP BY taken.merchant_no, taken.seq
+    HAVING taken.debit_balance < least(sum(kept), taken.debit_balance + taken.amount)
+    """,
+)
+
+_ENDED: Final = Check(
+    "kept_reversal_does_not_end",
+    "charge",
+    "A closure ends no reversal of an upheld dispute while there is something of what was set "
+    "aside.",
+    f"""
+    SELECT waited.merchant_no, format('charge_id=%s', charge_id), 'nothing in payable',
+           format('%s in payable when it ended', payable.balance)
+    FROM ({_WAITED}) AS waited
+    CROSS JOIN LATERAL (
+        SELECT entry.balance FROM ledger_entry AS entry
+        JOIN account USING (merchant_no, account_id)
+        WHERE entry.merchant_no = waited.merchant_no AND entry.seq < waited.until
+            AND account.type = 'merchant_payable'
+        ORDER BY entry.seq DESC LIMIT 1
+    ) AS payable
+    WHERE outcome = 'reversal_ended' AND payable.balance > 0
+    """,
+)
+
+DISPUTE_CHECKS: Final = (
+    _SET_ASIDE,
+    _WHOLE,
+    _ON_THE_CHARGE,
+    _IN_ITS_CASE,
+    _MOVES,
+    _KEPT,
+    _ENDED,
+)
 
 IN_THE_CHAIN: Final = "dispute_is_in_the_chain"
 DISPUTE_RULES: Final = {

@@ -23,7 +23,7 @@ from app.payment_files.domain import FileKind
 from app.refunds.domain import RefundReason
 from app.refunds.errors import RefundNotAllowed
 from tests.builder import APPROVER, a_consumer, a_key
-from tests.closures.conftest import OPERATOR, REGULATOR, Closer
+from tests.closures.conftest import OPERATOR, Closer
 from tests.closures.test_shortfall import cards_of, taken
 from tests.disputes.conftest import Disputer
 from tests.refunds.conftest import Refunder
@@ -137,7 +137,7 @@ async def test_a_use_taken_back_after_the_end_is_named_where_nothing_covers_it(
     assert (await given.reversed(charge)).reversal_status == "failed"
 
 
-async def test_an_upheld_dispute_that_needs_more_than_was_set_aside_is_named_whole(
+async def test_an_upheld_dispute_that_needs_more_than_was_set_aside_waits_and_is_named_whole(
     closer: Closer, disputer: Disputer
 ) -> None:
     given, shop = closer.given, await closer.given.shop()
@@ -159,10 +159,6 @@ async def test_an_upheld_dispute_that_needs_more_than_was_set_aside_is_named_who
     assert (await closer.view(closure)).status == "closed_with_shortfall"
     assert await uncovered(closer, closure) == [750_00]
     assert (await given.read(card)).refunded_amount == 450_00
-    # Whoever watches keeps for the holder what the merchant has, by the certificate.
-    number = to_text(Prefix.MERCHANT, shop.merchant.merchant_id)
-    hold = NewHold(HoldTarget.PAYABLE, number, None, "执2号", "未了结的退款", None)
-    await holds.place_hold(given.db, given.writer, hold, authority=REGULATOR, request=a_key())
     assert await closer.world.cut(FileKind.RELEASE) == []
     assert await closer.world.balances(shop) == {"custody": 500_00, "merchant_payable": 500_00}
 

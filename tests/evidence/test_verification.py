@@ -272,6 +272,19 @@ _TAMPERINGS = [
         "dispute_moves_what_it_set_aside",
     ),
     (
+        "UPDATE transfer SET kind = 'release_cut', debit_balance = 0 WHERE kind = 'use_reversed'",
+        "set_aside_is_kept_until_it_is_paid",
+    ),
+    (
+        (
+            "WITH gone AS (UPDATE transfer SET kind = 'x' WHERE kind = 'use_reversed')"
+            " UPDATE fact SET kind = 'reversal_ended', subject_id = dispute.charge_id FROM dispute"
+            " WHERE fact.merchant_no = dispute.merchant_no AND fact.subject_id = dispute.case_id"
+            " AND fact.kind = 'case_decided' AND dispute.status = 'upheld'"
+        ),
+        "kept_reversal_does_not_end",
+    ),
+    (
         "UPDATE dispute SET decided_at = decided_at + interval '1 second'",
         "dispute_is_in_the_chain",
     ),

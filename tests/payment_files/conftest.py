@@ -356,5 +356,11 @@ async def world(fresh_database: DatabaseUrls) -> AsyncIterator[World]:
     assert await made.broken() == []
     # Waiting reversals are made up here without their charges; the rest must hold.
     async with db.transaction() as tx:
-        await tx.execute("UPDATE book SET waiting_reversal_amount = 0")
+        await tx.execute(
+            """
+            UPDATE book SET waiting_reversal_amount = (
+                SELECT coalesce(sum(reversal_amount), 0) FROM charge
+                WHERE charge.merchant_no = book.merchant_no AND reversal_status = 'pending')
+            """
+        )
     await db.close()

@@ -344,6 +344,14 @@ class Book:
         return sum(charge.set_aside for charge in self.charges if charge.dispute == "open")
 
     @property
+    def kept_amount(self) -> int:
+        """Give what of payable was set aside for disputes that were upheld and wait."""
+        kept = sum(
+            min(one.set_aside, one.waits or 0) for one in self.waiting if one.dispute == "upheld"
+        )
+        return min(kept, self.payable)
+
+    @property
     def refund_payable(self) -> int:
         return sum(refund.amount for refund in self.refunds if refund.is_uncut)
 
@@ -975,7 +983,8 @@ class Book:
         did = ["shared out anew" if self.shortfall else "custody is short"]
         there = self.custody - self.in_transit("release") - self.in_transit("refund")
         self.claims = {**self._claims_of_cards(), **self._claims_of_receipts()}
-        self.shares = dict(shared_out(self.claims, there - self.disputed_amount))
+        kept = self.disputed_amount + self.kept_amount
+        self.shares = dict(shared_out(self.claims, there - kept))
         self.shortfall = self.lacking
         for receipt in sorted(self.claims.keys() - {card.card_id for card in self.cards}):
             did += self._level_receipt(receipt, self.shares[receipt])
@@ -1079,14 +1088,18 @@ class Book:
         if waits or self.closure is None:
             return
         for charge in self.waiting:
+            if self.payable and charge.set_aside and charge.dispute == "upheld":
+                # What was set aside for it is kept, until what comes later covers the whole.
+                continue
             charge.waits, charge.failed = None, True
-        made_good = self.free_payable
+        made_good = max(0, min(self.payable - self.kept_amount, self.bank_claim))
         self.payable -= made_good
         self.bank_claim -= made_good
         if self.lacking != self.shortfall or (self.shortfall and self._is_outdated()):
             # It is shared out anew first.
             return
-        uncovered = self.shortfall or any(charge.failed for charge in self.charges)
+        uncovered = self.waiting or any(charge.failed for charge in self.charges)
+        uncovered = uncovered or self.shortfall
         ended = "closed_with_shortfall" if uncovered else "closed"
         self.closure.status = self.status = ended
 
