@@ -12,7 +12,6 @@ Without the consumer's confirmation no money moves: a code shown is one, a tap i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from operator import itemgetter
@@ -63,8 +62,7 @@ class DisputeStatus(StrEnum):
     DISMISSED = "dismissed"
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """What is charged: exactly one of an amount, a number of sessions, a visit."""
 
     amount: Fen | None = None
@@ -96,34 +94,34 @@ class Charge(NamedTuple):
     status: ChargeStatus
     kind: CardKind
     store_id: UUID
-    product_id: UUID | None
     consumer: UUID
-    amount: Fen | None
-    sessions: int | None
-    visit: bool | None
-    list_amount: Fen | None
-    release_amount: Fen | None
     draws: Json
-    code_hash: bytes | None
-    confirmation_id: UUID | None
-    confirmation_method: ConfirmationMethod | None
-    confirmation_hash: bytes | None
-    confirmed_at: datetime | None
-    balance_face_amount: Fen | None
-    balance_sessions: int | None
-    balance_valid_until: date | None
-    reversal_status: ReversalStatus | None
-    reversal_requested_at: datetime | None
-    reversal_done_at: datetime | None
-    reversal_amount: Fen | None
-    reversal_reason: str | None
-    description: str | None
-    text_salt: bytes | None
-    client_reference: str | None
-    expires_at: datetime | None
     created_at: datetime
-    ended_at: datetime | None
-    # Of the one dispute that a use may have (`app/disputes`); with defaults, for few ever have one.
+    product_id: UUID | None = None
+    amount: Fen | None = None
+    sessions: int | None = None
+    visit: bool | None = None
+    list_amount: Fen | None = None
+    release_amount: Fen | None = None
+    code_hash: bytes | None = None
+    confirmation_id: UUID | None = None
+    confirmation_method: ConfirmationMethod | None = None
+    confirmation_hash: bytes | None = None
+    confirmed_at: datetime | None = None
+    balance_face_amount: Fen | None = None
+    balance_sessions: int | None = None
+    balance_valid_until: date | None = None
+    reversal_status: ReversalStatus | None = None
+    reversal_requested_at: datetime | None = None
+    reversal_done_at: datetime | None = None
+    reversal_amount: Fen | None = None
+    reversal_reason: str | None = None
+    description: str | None = None
+    text_salt: bytes | None = None
+    client_reference: str | None = None
+    expires_at: datetime | None = None
+    ended_at: datetime | None = None
+    # Of the one dispute that a use may have (`app/disputes`).
     dispute_id: UUID | None = None
     dispute_case_id: UUID | None = None
     dispute_status: DisputeStatus | None = None
