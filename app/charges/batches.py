@@ -162,4 +162,4 @@ def item_key(batch: RequestKey, client_reference: str) -> RequestKey:
     key = RequestKey.of(
         tenant=batch.request_id.hex, key=client_reference, fingerprint=batch.fingerprint
     )
-    return replace(key, keeps_every_refusal=True)
+    return key._replace(keeps_every_refusal=True)

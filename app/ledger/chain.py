@@ -45,7 +45,9 @@ def microseconds(at: datetime) -> int:
 
 def content_hash(fields: Iterable[Content]) -> bytes:
     """Hash what lies behind an entry."""
-    return sha256("|".join([_WRITE[type(field)](field) for field in fields]).encode()).digest()
+    # Half of most contents is absent.
+    texts = ["" if field is None else _WRITE[type(field)](field) for field in fields]
+    return sha256("|".join(texts).encode()).digest()
 
 
 def commitment(salt: bytes, text: str) -> bytes:
@@ -95,7 +97,6 @@ _WRITE: Final = _Writers(
         str: str.__str__,
         bool: lambda flag: str(int(flag)),
         int: str,
-        type(None): lambda _: "",
         bytes: bytes.hex,
         UUID: attrgetter("hex"),
         datetime: lambda at: str(microseconds(at)),

@@ -121,8 +121,8 @@ class Book:
     # What the engine does.
 
     def load(self, table: Table[Any], row: Row) -> None:
-        """Take in a row as it lies in the database."""
-        self._set(table, table.key_of(row), row)
+        """Take in a row as it lies in the database, before anything was asked of the book."""
+        self._rows[table][table.key_of(row)] = row
 
     def load_missing(self, table: Table[Any], row: Row) -> None:
         """Take in a row unless the batch knows it already, perhaps in a later state."""
@@ -162,8 +162,9 @@ class Book:
         for row in rows:
             table = table_of[type(row)]
             key = table.key_of(row)
-            if self._set(table, key, row) is None or key in self.inserted[table]:
-                self.inserted[table][key] = row
+            inserted = self.inserted[table]
+            if self._set(table, key, row) is None or key in inserted:
+                inserted[key] = row
             else:
                 self.updated[table][key] = row
 

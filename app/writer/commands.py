@@ -44,8 +44,7 @@ class Event(NamedTuple):
     subject_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[ResultT]):
+class Decision(NamedTuple, Generic[ResultT]):
     """What a command does: an answer, rows, entries of the chain. Refusals are raised instead.
 
     `entries[i]` gets `book.next_seq + i`; a row may count on that. `facts` is what of the answer

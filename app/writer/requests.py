@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
@@ -50,8 +50,7 @@ class StoredRequest(NamedTuple):
             raise StoredRefusal(self.refusal, str(facts["detail"]), members)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestKey:
+class RequestKey(NamedTuple):
     """An idempotency key in its scope, and what was asked under it."""
 
     request_id: UUID

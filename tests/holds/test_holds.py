@@ -148,7 +148,7 @@ async def test_the_same_request_places_one_hold(given: Trader, bailiff: Bailiff)
     assert len({str(hold) for hold in (*placed, again)}) == 1
     assert again.status == "active", "as it was answered then"
     with pytest.raises(IdempotencyKeyReused):
-        await bailiff.place(order, request=replace(key, fingerprint=bytes([1]) * 32))
+        await bailiff.place(order, request=key._replace(fingerprint=bytes([1]) * 32))
 
 
 async def test_what_would_have_ended_already_is_refused(given: Trader, bailiff: Bailiff) -> None:

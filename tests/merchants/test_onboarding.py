@@ -59,7 +59,7 @@ async def test_a_key_that_was_used_for_another_merchant_is_refused(db: Database)
 
     with pytest.raises(IdempotencyKeyReused):
         await service.create_merchant(
-            db, SEALER, a_merchant(), by=PROPOSER, request=replace(request, fingerprint=b"\1" * 32)
+            db, SEALER, a_merchant(), by=PROPOSER, request=request._replace(fingerprint=b"\1" * 32)
         )
 
 

@@ -389,7 +389,7 @@ async def test_the_same_request_at_once_and_again_makes_one_file(world: World) -
     assert {file.file_id for files in [*made, again] for file in files} == {made[0][0].file_id}
     assert [len(files) for files in made] == [1] * 5
     with pytest.raises(IdempotencyKeyReused):
-        await world.cut(request=replace(request, fingerprint=bytes(31) + b"x"))
+        await world.cut(request=request._replace(fingerprint=bytes(31) + b"x"))
 
 
 # Cancelling --------------------------------------------------------------------------------

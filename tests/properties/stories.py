@@ -489,7 +489,7 @@ def _key_twice(told: _Told, number: int) -> Sequence[Command]:
     told.ids += 1
     key = RequestKey(UUID(int=told.ids), bytes(32))
     placed = _small(told, number, request=key)
-    return [placed, replace(placed, request=replace(key, fingerprint=b"other" + bytes(27)))]
+    return [placed, replace(placed, request=key._replace(fingerprint=b"other" + bytes(27)))]
 
 
 def _declined(told: _Told, number: int) -> Sequence[Command]:
@@ -795,7 +795,7 @@ def _again(told: _Told) -> Command:
     command: Any = told.one_of(keyed)
     if told.one_of((True, True, False)):
         return command
-    return replace(command, request=replace(command.request, fingerprint=b"other" + bytes(27)))
+    return replace(command, request=command.request._replace(fingerprint=b"other" + bytes(27)))
 
 
 _STEPS: Final[Sequence[Callable[[_Told], Command | Sequence[Command]]]] = (
