@@ -181,3 +181,6 @@ def _refuse_dead(children: Sequence[_Child]) -> None:
             raise StartRefused(
                 f"`anxin {child.name}` ended with status {status}; everything is stopped."
             )
+        if child.process.pulse.is_lost():
+            child.process.end_hung()
+            raise StartRefused(f"`anxin {child.name}` hung and was killed; everything is stopped.")

@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from app.api.protocol import BoundedProtocol
+from app.commands.pulses import Heart
 from app.commands.starting import (
     SUPERVISOR_VARIABLE,
     check_before_start,
@@ -29,6 +30,15 @@ from app.settings import Settings, StartRefused
 
 _GRACE_SECONDS: Final = 10
 _IDLE_SECONDS: Final = 75
+
+
+class _Server(uvicorn.Server):
+    """Shows whoever started the process that its event loop goes on."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal to stop."""
+        with Heart.of_this_process().beating():
+            await super().serve(sockets)
 
 
 def serve() -> None:
@@ -78,7 +88,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
 def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
     config = server_config(settings)
     config.load()
-    server = uvicorn.Server(config)
+    server = _Server(config)
     try:
         server.run(sockets)
     except KeyboardInterrupt:  # raised anew after all was stopped in good order

@@ -1,4 +1,4 @@
-"""Web processes that are kept running: what dies is started again, and at the end all stop.
+"""Web processes that are kept running: what dies or hangs is started again; at the end all stop.
 
 One that ends before it ever served would end again: then nothing starts. Later ends are mended,
 at once and then at ever longer intervals, because what stands in the way (a database that is
@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 
 from app.commands.children import Child, start_child, stop_children
+from app.commands.pulses import Heart
 from app.settings import StartRefused
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -64,7 +65,7 @@ class Supervised:
         return self._child
 
     def look(self) -> None:
-        """Start it again where it ended.
+        """Start it again where it ended; end it where it hangs.
 
         Raises:
             StartRefused: It ended and had never served.
@@ -77,6 +78,9 @@ class Supervised:
         if status is not None:
             self._child = None
             self._ended(status)
+        elif self._child.pulse.is_lost():
+            _log.warning("web_process.hung", number=self.number, pid=self._child.pid)
+            self._child.end_hung()
         elif not self._serves and _is_open(self.metrics_port):
             # This port opens when all of it is there, and was free before.
             self._serves = self._has_served = True
@@ -117,12 +121,14 @@ def supervise(processes: Sequence[Supervised]) -> None:
     Raises:
         StartRefused: One of them could not start; the others are stopped.
     """
+    heart = Heart.of_this_process()
     with _asked() as asked, _all_stopped(processes):
         for process in processes:
             process.start()
         while not asked.to_stop:
             for process in processes:
                 process.look()
+            heart.beat()
             time.sleep(_POLL_SECONDS)
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 
+from app.commands.pulses import Heart
 from app.commands.starting import check_before_start, end_with_supervisor, prepared_settings
+from app.settings import Settings
 from app.worker import work
 
 
@@ -11,4 +13,9 @@ def worker() -> None:
     end_with_supervisor()
     settings = prepared_settings()
     check_before_start(settings)
-    asyncio.run(work(settings))
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    with Heart.of_this_process().beating():
+        await work(settings)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,16 @@ from tests.faults.processes import Process, free_ports
 
 _STOP_SECONDS_MAX = 60
 _CALLS = 64
+_CALL_SECONDS = 30
+
+
+class _Impatient(Process):
+    """A supervisor that takes three seconds of silence for long."""
+
+    def command(self, *arguments: str) -> list[str]:
+        changed = "from app.commands import pulses; pulses.SILENCE_SECONDS_MAX = 3"
+        code = f"{changed}; from app.cli import app; app()"
+        return [sys.executable, "-c", code, self.name, *arguments]
 
 
 @pytest_asyncio.fixture
@@ -33,7 +44,7 @@ async def web(fresh_database: DatabaseUrls, tmp_path: Path) -> AsyncIterator[Pro
 
 def _two(database_url: str, folder: Path, **environment: str) -> Process:
     ours = {"WEB_PROCESSES": "2", "METRICS_PORT": str(free_ports(2)), "LOG_LEVEL": "INFO"}
-    return Process.of("serve", folder / "data", database_url, **{**ours, **environment})
+    return _Impatient.of("serve", folder / "data", database_url, **{**ours, **environment})
 
 
 async def _calls_served(*metrics_ports: int) -> list[float]:
@@ -83,6 +94,39 @@ async def test_connections_are_spread_and_a_killed_process_comes_back(web: Proce
         await child.gone()
     assert len(web.logged("service.stopped")) == 2
     assert not web.errors()
+
+
+async def test_a_process_that_hangs_is_replaced_while_the_other_serves(web: Process) -> None:
+    hung, other = web.children()
+    hung.pause()
+
+    # Those at the hung one wait till it is killed: the kernel chose where each went.
+    calls = [asyncio.create_task(_is_served(web)) for _ in range(_CALLS)]
+    done, waiting = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+    assert all([await call for call in done])
+    assert hung.is_running
+    assert waiting
+    await hung.reaped()
+    await _call_anew(web, 8)
+    assert sum([await call for call in calls]) < _CALLS
+    await web.all_serve()
+
+    children = web.children()
+    assert other in children
+    assert len(children) == 2
+    assert [line["pid"] for line in web.logged("web_process.hung")] == [hung.pid]
+    (ended,) = web.logged("web_process.ended")
+    assert ended["status"] == -signal.SIGKILL
+    web.stop()
+    assert not web.errors()
+
+
+async def _is_served(web: Process) -> bool:
+    async with httpx.AsyncClient(base_url=web.base_url, trust_env=False) as http:
+        try:
+            return (await http.get("/healthz", timeout=_CALL_SECONDS)).is_success
+        except httpx.TransportError:
+            return False
 
 
 @pytest.mark.parametrize("busy", ["PORT", "METRICS_PORT"])
