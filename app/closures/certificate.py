@@ -120,15 +120,7 @@ def document_of(end: End) -> dict[str, object]:
         "shortfall_amount": closure.shortfall_amount,
         "left_amount": sum(left.amount for left in end.left),
         "left": [_named(left) for left in end.left],
-        "uncovered_reversals": [
-            {
-                "charge_id": to_text(Prefix.CHARGE, one.charge_id),
-                "holder": masked(one.holder),
-                "amount": one.amount,
-                "kept_amount": one.kept_amount,
-            }
-            for one in end.uncovered
-        ],
+        "uncovered_reversals": [_claimed(one) for one in end.uncovered],
     }
 
 
@@ -165,6 +157,15 @@ def says_the_same(certificate: Certificate, document: dict[str, object]) -> bool
 def masked(consumer_id: str | None) -> str | None:
     """Show of a holder what they know themselves by, and others do not."""
     return None if consumer_id is None else f"****{consumer_id[-_SHOWN:]}"
+
+
+def _claimed(one: Uncovered) -> dict[str, object]:
+    return {
+        "charge_id": to_text(Prefix.CHARGE, one.charge_id),
+        "holder": masked(one.holder),
+        "amount": one.amount,
+        "kept_amount": one.kept_amount,
+    }
 
 
 def _named(left: Left) -> dict[str, object]:
