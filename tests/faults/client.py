@@ -16,6 +16,9 @@ ATTEMPT_SECONDS_MAX = 25
 are 10 s; the rest is for a machine on which it and its clients come by turns."""
 
 _KNOWN_SECONDS_MAX = 300
+_CODES_LOST_SECONDS = 180
+"""How long a crash may be why codes are refused: the minute in which the service counts, and what
+clients take who show the last of the old ones, or whose requests have waited."""
 _UNAVAILABLE = frozenset({"database_unavailable", "overloaded"})
 
 
@@ -30,10 +33,8 @@ class Client:
     """How often it gives up after a try whose outcome it does not know."""
     timeouts: int = 0
     codes_from: dict[str, float] = field(default_factory=dict[str, float])
-    """When a merchant whose codes were refused too often may show the next one.
-
-    After each crash of Postgres all codes are unknown, and what is unknown may be guessed.
-    """
+    """When a merchant whose codes were refused too often may show the next one."""
+    _codes_lost_at: float = float("-inf")
     _http: Http = field(default_factory=Http)
 
     def close(self) -> None:
@@ -62,6 +63,13 @@ class Client:
             asked.last = "no answer"
             return None
         return self._judged(asked, response)
+
+    def lose_codes(self) -> None:
+        """Know that Postgres crashes: all codes are unknown then, and the unknown may be guessed.
+
+        Only after that a merchant's codes may be refused for being too many.
+        """
+        self._codes_lost_at = monotonic()
 
     def takes_codes(self, merchant_id: str) -> bool:
         """Say whether the merchant's codes are looked at, as far as it was told."""
@@ -99,7 +107,8 @@ class Client:
         return None
 
     def _judged(self, asked: Asked, response: Reply) -> Answer | None:
-        body = self._note(response, f"{asked.kind} {asked.path}")
+        lost = monotonic() < self._codes_lost_at + _CODES_LOST_SECONDS
+        body = self._note(response, f"{asked.kind} {asked.path}", too_many=lost and asked.by_code)
         code = body.get("code") if not response.is_success else None
         asked.last = _told(response, body)
         if asked.put_off:
@@ -110,8 +119,11 @@ class Client:
         replayed = response.headers.get("idempotency-replayed") == "true"
         return Answer(response.status, body, replayed)
 
-    def _note(self, response: Reply, what: str) -> Body:
-        """Count an answer; note one that nobody should ever get."""
+    def _note(self, response: Reply, what: str, *, too_many: bool = False) -> Body:
+        """Count an answer; note one that nobody should ever get.
+
+        With `too_many` the caller may have shown more unknown codes than it may.
+        """
         try:
             body: Body = response.json()
         except json.JSONDecodeError:
@@ -124,6 +136,8 @@ class Client:
                 self.history.violations.append(told)
             elif "retry-after" not in response.headers:
                 self.history.violations.append(f"{told} without Retry-After")
+        elif response.status == 429 and not too_many:
+            self.history.violations.append(f"{what}: 429, and no codes were lost")
         return body
 
 

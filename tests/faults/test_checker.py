@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,9 @@ import pytest
 from app import ids
 from app.ids import Prefix
 from tests.faults.checker import Check, Rows
+from tests.faults.client import Client
 from tests.faults.history import Answer, Asked, Body, History, Kind
+from tests.faults.http import Reply
 
 _CARD = str(uuid4())
 
@@ -151,3 +154,19 @@ def test_what_is_wrong_is_noticed(spoil: Callable[[Check], None]) -> None:
     check.run()
 
     assert check.wrong
+
+
+@pytest.mark.parametrize("by_code", [True, False])
+def test_a_refusal_for_too_many_unknown_codes_needs_lost_codes(*, by_code: bool) -> None:
+    client = Client(History(), Random(0), [])
+    body = {"consumer_code": "AAAA"} if by_code else {"card_id": _CARD}
+    asked = Asked(Kind.PLACE, "/v1/charges", "ak_1", "key", body, "mch_1")
+    told = Reply(429, {"retry-after": "30"}, b'{"code": "rate_limited"}')
+
+    client._judged(asked, told)
+    before = len(client.history.violations)
+    client.lose_codes()
+    client._judged(asked, told)
+
+    assert before == 1
+    assert len(client.history.violations) == (1 if by_code else 2)

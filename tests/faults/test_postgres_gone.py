@@ -25,6 +25,9 @@ _SEEN_SECONDS_MAX = 60
 _WAYS = ("backend", signal.SIGKILL, signal.SIGQUIT, signal.SIGINT)
 """One of its processes is killed, it is killed, stopped at once, restarted."""
 
+_ORDERLY = signal.SIGINT
+"""Of these only a restart is no crash, and keeps the codes."""
+
 
 async def test_a_database_that_goes_is_said_and_loses_nothing(world: World, start: Start) -> None:
     web = await start()
@@ -58,6 +61,8 @@ async def _round(
     async with crowd.acting():
         await asyncio.sleep(random.uniform(0.2, 0.6))
         caught = await catch_in_flight(world, web, random, aimed=aimed)
+        if way != _ORDERLY:
+            crowd.client.lose_codes()
         if isinstance(way, signal.Signals):
             await world.postgres.stop(way)
             web.resume()
