@@ -21,6 +21,14 @@ pytestmark = pytest.mark.faults
 
 _STOP_SECONDS_MAX = 60
 _TURN_SECONDS = 0.05
+_IMPATIENT = """
+from app.cli import app
+from app.commands import pulses
+
+pulses.SILENCE_SECONDS_MAX = 3
+app()
+"""
+"""Takes three seconds of silence for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +71,13 @@ def _environment(data: Path, port: int, **more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running(data: Path) -> Generator[Run, None, None]:
+def running(data: Path, *, impatient: bool = False) -> Generator[Run, None, None]:
     port = free_port()
+    program = ["-c", _IMPATIENT] if impatient else ["-m", "app.cli"]
     with (
         tempfile.TemporaryFile("w+") as out,
         subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "run"],
+            [sys.executable, *program, "run"],
             cwd=ROOT,
             env=_environment(data, port),
             stdout=out,
@@ -161,3 +170,16 @@ async def test_a_child_that_dies_takes_all_down_and_a_killed_run_leaves_nothing_
             assert run.process.stderr is not None
             assert "`anxin worker` ended with status" in run.process.stderr.read()
             await _gone(children)
+
+
+@pytest.mark.skipif(ROUNDS == 1, reason="two starts of everything: `make faults` has the time")
+@pytest.mark.parametrize("name", ["serve", "worker"])
+async def test_a_child_that_hangs_takes_all_down(name: str) -> None:
+    with data_folder() as data, running(data, impatient=True) as run:
+        await run.ready()
+        children = run.children()
+        os.kill(run.child(name), signal.SIGSTOP)
+        assert await asyncio.to_thread(run.process.wait, _STOP_SECONDS_MAX) == 1
+        assert run.process.stderr is not None
+        assert f"`anxin {name}` hung and was killed" in run.process.stderr.read()
+        await _gone(children)
