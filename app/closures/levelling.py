@@ -92,9 +92,10 @@ async def share(tx: Transaction, book: LockedBook, closure: Closure) -> Closure:
     """
     standing = queries.standing_in(book)
     claims = await shares.claims_of(tx, closure.merchant_no)
-    uncovered = await uncovered_reversals(tx, closure.merchant_no)
-    kept = standing.disputed_amount + kept_amount(uncovered, standing.payable_amount)
-    cash = standing.custody_amount - standing.in_transit_amount - kept
+    cash = standing.custody_amount - standing.in_transit_amount - standing.disputed_amount
+    if standing.waiting_reversal_amount > 0:
+        uncovered = await uncovered_reversals(tx, closure.merchant_no)
+        cash -= kept_amount(uncovered, standing.payable_amount)
     shared = share_out(claims, cash)
     rows = [
         shares.Share(

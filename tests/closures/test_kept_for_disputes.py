@@ -284,6 +284,91 @@ async def test_a_dispute_that_set_nothing_aside_ends_as_a_claim(
     )  # fmt: skip
 
 
+async def test_a_fen_that_lacks_keeps_what_was_set_aside_too(
+    closer: Closer, disputer: Disputer
+) -> None:
+    given, shop, holder = closer.given, await closer.given.shop(), a_consumer()
+    product = await given.product(
+        shop.merchant,
+        CardKind.COUNT,
+        price_amount=Fen(100_00),
+        sessions=3,
+        gift_sessions=0,
+    )
+    card = await given.card(shop, holder, of=product)
+    first = await given.used(shop, holder, card, Use(sessions=1))
+    await disputer.disputed(holder, first)
+    await given.used(shop, holder, card, Use(sessions=1))
+    await given.paid_out(shop)
+    last = await given.used(shop, holder, card, Use(sessions=1))
+    await disputer.disputed(holder, last)
+    closure = await closer.executed(shop)
+    await disputer.decided(first, UPHELD)
+
+    # It moved 33.33; of the uses that stay it is now the second, of 33.34.
+    await disputer.decided(last, UPHELD)
+    await gone_on(closer)
+
+    assert (await given.read(card)).refunded_amount == 33_33
+    assert await said(closer, closure) == (
+        "closed_with_shortfall",
+        [("merchant_payable", "set_aside", 33_33)],
+        [(id_of(last), 33_34, 33_33)],
+    )
+    await closer.world.posted(shop, CUSTODY, PAYABLE, 1)
+    await gone_on(closer)
+    assert (await given.read(card)).refunded_amount == 66_67
+    assert (await said(closer, closure)).status == "closed"
+
+
+async def test_upheld_after_all_was_shared_out_it_is_kept_and_paid_for_by_the_rest_later(
+    closer: Closer, disputer: Disputer
+) -> None:
+    given, shop = closer.given, await closer.given.shop()
+    one = await contested(closer, disputer, shop)
+    (other,) = await cards_of(closer, shop, 900_00)
+    await taken(closer, shop, 450_00)
+    closure = await closer.executed(shop)
+    await gone_on(closer)
+    assert (await given.read(other)).refunded_amount == 450_00
+
+    await disputer.decided(one.charge, UPHELD)
+    await gone_on(closer)
+
+    assert (await said(closer, closure)).left == [("card", "shortfall", 450_00), *KEPT]
+    # Covered, it is a claim as any: 1,650.00 were and are paid on 1,200.00 and 900.00.
+    await closer.world.posted(shop, CUSTODY, PAYABLE, 250_00)
+    await gone_on(closer)
+    refunded = [(await given.read(card)).refunded_amount for card in (one.card, other)]
+    assert refunded == [942_86, 707_14]
+    ended = await said(closer, closure)
+    assert (ended.status, ended.uncovered) == ("closed_with_shortfall", [])
+    assert await closer.world.balances(shop) == {"bank_claim": 450_00}
+
+
+async def test_money_that_has_left_is_not_kept_and_the_reversal_ends(
+    closer: Closer, disputer: Disputer
+) -> None:
+    shop = await closer.given.shop()
+    one = await contested(closer, disputer, shop)
+    closure = await closer.executed(shop)
+    await disputer.decided(one.charge, UPHELD)
+    await gone_on(closer)
+
+    # As where the bank pays a release that it had rejected (DOMAIN §5): payable as far as it goes.
+    await closer.world.posted(shop, PAYABLE, CUSTODY, 400_00)
+    await gone_on(closer)
+    claim = (id_of(one.charge), 750_00)
+    assert await said(closer, closure) == (
+        "closed_with_shortfall", [("merchant_payable", "set_aside", 100_00)], [(*claim, 100_00)],
+    )  # fmt: skip
+
+    await closer.world.posted(shop, PAYABLE, CUSTODY, 100_00)
+    await gone_on(closer)
+    assert await said(closer, closure) == ("closed_with_shortfall", [], [(*claim, 0)])
+    assert (await disputer.read(one.charge)).reversal_status == "failed"
+
+
 def waits(amount: int, set_aside: int) -> Uncovered:
     return Uncovered(new_id(1), None, Fen(amount), Fen(set_aside))
 
