@@ -60,6 +60,7 @@ from app.registry import REGISTRY
 from app.writer.answers import Answered
 from app.writer.engine import Writer
 from app.writer.requests import RequestKey
+from tests.retrying import KEYS, KeyedWriter
 
 SEALER = Sealer(bytes(32))
 BANK = "HZCB"
@@ -232,7 +233,7 @@ BOOK_TABLES = (
 @asynccontextmanager
 async def writing(database_url: str) -> AsyncGenerator[Writer, None]:
     """Run a writer that knows what the service's own knows."""
-    writer = Writer(database_url, REGISTRY)
+    writer = KeyedWriter(database_url, REGISTRY)
     await writer.start()
     yield writer
     await writer.stop()
@@ -245,7 +246,9 @@ def a_consumer() -> ConsumerPrincipal:
 
 
 def a_key(*, fingerprint: bytes = bytes(32)) -> RequestKey:
-    """Make an idempotency key that no other request has."""
+    """Make an idempotency key that no other request has, but for its retry."""
+    if keys := KEYS.get():
+        return keys.next("a_key", fingerprint if any(fingerprint) else None)
     return RequestKey.of(tenant="test", key=unique("key"), fingerprint=fingerprint)
 
 

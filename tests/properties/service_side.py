@@ -10,7 +10,13 @@ from uuid import UUID
 
 from app.access import approvals
 from app.access.principals import ConsumerPrincipal
+from app.cases import service as cases
+from app.cases.domain import Step
+from app.cases.rows import CaseFile
 from app.charges.commands import ExpireCharges
+from app.charges.domain import Charge
+from app.closures import service as closures
+from app.closures.domain import Closure, View
 from app.dates import SHANGHAI, business_date
 from app.db.engine import Database
 from app.evidence.verification import verify
@@ -23,13 +29,14 @@ from app.payment_files.domain import (
     ReportedResult,
     ReportedStatus,
 )
+from app.purchases.commands import ReturnReceipt
 from app.refunds import payees
 from app.refunds import service as refunds
 from app.refunds.payees import NamedAccount
 from app.refunds.rows import CardRefund
 from tests.builder import APPROVER, SEALER, Shop, Trader, a_consumer, a_key
 from tests.card_life.conftest import Life
-from tests.closures.conftest import Closer
+from tests.closures.conftest import OPERATOR, Closer
 from tests.cluster import Cluster, DatabaseUrls
 from tests.disputes.conftest import Disputer
 from tests.holds.conftest import Bailiff
@@ -293,10 +300,12 @@ class Service:
             return str(await tx.value("SELECT status FROM book"))
 
     async def cut(self, kind: str) -> list[PaymentFile]:
-        return (await cutting.cut(self.bank.parts, FileKind(kind), asked=None, request=None)).value
+        return (
+            await cutting.cut(self.bank.parts, FileKind(kind), asked=None, request=a_key())
+        ).value
 
     async def cancel(self, file: PaymentFile | KnownFile) -> None:
-        await files.cancel(self.bank.parts, file.file_id, request=None)
+        await files.cancel(self.bank.parts, file.file_id, request=a_key())
 
     async def bank_says(
         self, file: PaymentFile | KnownFile, order_id: UUID, status: str, reason: str | None
@@ -305,7 +314,7 @@ class Service:
             order_id, ReportedStatus(status), None if reason is None else Reason(reason), None
         )
         told = await results.report_results(
-            self.bank.parts, file.bank, file.file_id, [said], request=None
+            self.bank.parts, file.bank, file.file_id, [said], request=a_key()
         )
         (one,) = told.value.results
         return str(one.outcome)
@@ -317,14 +326,28 @@ class Service:
         )
         return done.value
 
-    async def verify_account(self, who: ConsumerPrincipal, refund_id: UUID) -> None:
-        """Let a holder name an account, and a person verify it."""
-        await self.name_account(who, refund_id)
+    async def step_dispute(self, charge: Charge, step: Step) -> CaseFile:
+        case = await self.disputer.case(charge)
+        return (await cases.take_step(self.disputer.court, case, step, None)).value
+
+    async def verify_account(self) -> None:
+        """Let a person verify the account that was named last."""
         proposals = await approvals.list_approvals(self.db, limit=1, after=None, status=None)
         executors = payees.executors(self.given.writer, SEALER)
         await approvals.approve(
-            self.db, executors, proposals[0].approval_id, person_id=APPROVER, request=None
+            self.db, executors, proposals[0].approval_id, person_id=APPROVER, request=a_key()
         )
+
+    async def give_back(self, receipt_id: UUID, refund_id: UUID) -> None:
+        """Let money that funds nothing go back to its payer."""
+        no = self.shop.merchant_no
+        await self.given.writer.submit(ReturnReceipt(no, None, receipt_id, refund_id))
+
+    async def cancel_closure(self, closure: Closure) -> View:
+        done = await closures.cancel_closure(
+            self.db, closure.closure_id, by=OPERATOR, request=a_key()
+        )
+        return done.value
 
     async def receipt_for_nothing(self, amount: int) -> UUID:
         at = await self.given.now()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from random import Random, randrange
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID
@@ -30,20 +31,19 @@ from app.charges.domain import Charge as ServiceCharge
 from app.charges.domain import Use
 from app.charges.queries import find_charge
 from app.closures.domain import Closure, ClosureKind
-from app.closures.service import cancel_closure
 from app.errors import DatabaseUnavailable, DomainError, Overloaded
 from app.holds.domain import HoldTarget
 from app.ledger.chart import AccountType
 from app.money import Fen
 from app.payment_files.domain import PaymentFile
-from app.purchases.commands import ReturnReceipt
 from app.refunds.commands import Echo
 from app.refunds.domain import RefundReason
-from tests.builder import BANK, a_key
+from tests.builder import BANK
 from tests.closures.conftest import OPERATOR, REGULATOR
 from tests.cluster import Cluster
 from tests.disputes.conftest import AGREES, OBJECTS, REJECTED, SILENCE, UPHELD
 from tests.properties import plain
+from tests.properties.again import Client, Doing
 from tests.properties.plain import DAY
 from tests.properties.profile import EXAMPLES, PHASES, SEED
 from tests.properties.service_side import KnownFile, Service
@@ -58,6 +58,8 @@ WHICH: Final = range(24)
 """Chooses one of what there is; the newest come first, so that things meet."""
 OWN: Final = (True,) * 9 + (False,)
 """Whether one asks for what is one's own; rarely not."""
+SENT_LATER: Final = 0.15
+"""How often a step begins with a request that was answered before."""
 LATE: Final = 20
 """After so many steps a merchant may close."""
 MANY: Final = 2_000
@@ -87,7 +89,7 @@ EVENTS: Final = (
     *("refunded by minor", "refunded by closure", "supplement"),
     *("money for nothing", "money given back", "store closed", "store open"),
     *("hold card", "hold payable", "hold custody_account", "lift hold", "hold expired"),
-    *("time passes", "worker", "cut release", "cut refund", "nothing to release"),
+    *("sent again", "time passes", "worker", "cut release", "cut refund", "nothing to release"),
     *("nothing to refund", "cancel file", "file cut again", "payee changed"),
     *("release paid", "release rejected", "release returned", "refund paid", "refund rejected"),
     *("refund returned", "results applied", "results unchanged", "results conflict", "paid late"),
@@ -175,11 +177,13 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.service = Service.open(self.loop, self.cluster)
         self.book = plain.Book(self.run(self.service.given.now()))
+        self.client = Client(self.run, partial(self.service.given.rows, self.service.shop))
         self.products: list[plain.Product] = []
         self.steps = 0
         self.status = "open"
 
     def teardown(self) -> None:
+        self.seen["sent again"] += self.client.again
         self.seen["supplement"] += sum(refund.supplements for refund in self.book.refunds)
         self.service.close()
 
@@ -209,11 +213,14 @@ class Life(RuleBasedStateMachine):
         self.seen[event] += 1
 
     def ask(
-        self, event: str, refusal: str | None, doing: Coroutine[Any, Any, Result]
+        self, event: str, refusal: str | None, doing: Doing[Result], *, by_worker: bool = False
     ) -> Result | None:
-        """Ask for something; it must be refused as the model says, or happen."""
+        """Ask for something; it must be refused as the model says, or happen.
+
+        What a client asks for is sometimes sent again; nothing happens by that.
+        """
         try:
-            result = self.run(doing)
+            result = self.run(doing()) if by_worker else self.client.send(doing)
         except DomainError as refused:
             code = refused.code
         else:
@@ -223,6 +230,11 @@ class Life(RuleBasedStateMachine):
         self.seen[f"{event}: {code}"] += 1
         assert code == refusal, f"{event} was refused: {code}, not {refusal}"
         return None
+
+    def does(self, event: str, doing: Coroutine[Any, Any, object]) -> None:
+        """Let something happen that nobody asks the service for."""
+        self.run(doing)
+        self.seen[event] += 1
 
     def tick(self) -> None:
         waited = sum(one.status == "expired" for one in self.book.charges)
@@ -306,6 +318,9 @@ class Life(RuleBasedStateMachine):
         """Take a step; its number counts too, since hypothesis likes to repeat what it drew."""
         self.steps += 1
         chance = Random(f"{self.steps}/{seed}")
+        self.client.chance = Random(f"again/{self.steps}/{seed}")
+        if self.client.chance.random() < SENT_LATER:
+            self.client.send_later()
         if self.steps == self.closes_at:
             self.closing(chance.choice(["notice", "immediate", "immediate", "absconded"]))
             return
@@ -325,7 +340,7 @@ class Life(RuleBasedStateMachine):
         refusal = "product_not_on_sale" if self.book.store_closed else None
         if self.book.status != "open":
             refusal = "merchant_frozen"
-        doing = given.card(self.service.shop, self.service.people[who], of=made)  # pyright: ignore[reportArgumentType]  # the model knows no products of the service's
+        doing = partial(given.card, self.service.shop, self.service.people[who], of=made)  # pyright: ignore[reportArgumentType]  # the model knows no products of the service's
         card_id = self.ask(f"sell {product.kind}", refusal, doing)
         if card_id is None:
             return
@@ -390,9 +405,9 @@ class Life(RuleBasedStateMachine):
         fields = {} if said is None else {"list_amount": said}
         expected = self.book.draws(who, kind, part, None if by_code else card, None)
         doing = (
-            service.given.used_by_code(service.shop, service.people[who], use, **fields)
+            partial(service.given.used_by_code, service.shop, service.people[who], use, **fields)
             if by_code
-            else service.given.waiting(service.shop, card.card_id, use, **fields)
+            else partial(service.given.waiting, service.shop, card.card_id, use, **fields)
         )
         event = f"{'use' if by_code else 'charge'} {kind}"
         refusal = expected if isinstance(expected, str) else None
@@ -480,7 +495,7 @@ class Life(RuleBasedStateMachine):
             command = service.given.confirming(
                 service.shop, service.people[who], self.read(charge), list_amount=echo.list_amount
             )
-        done = self.ask("confirm", refusal, service.given.done(command))
+        done = self.ask("confirm", refusal, partial(service.given.done, command))
         if done is not None and was == "pending_confirmation":
             self.count(charge, done, in_app=True)
 
@@ -510,7 +525,7 @@ class Life(RuleBasedStateMachine):
         )
         refusal = self.book.refuses_end(charge, status)
         event = "decline" if by_consumer else "cancel"
-        if self.ask(event, refusal, self.service.given.done(command)) is not None:
+        if self.ask(event, refusal, partial(self.service.given.done, command)) is not None:
             self.book.ended(charge, status)
 
     def who(self, name: str) -> UUID:
@@ -525,7 +540,7 @@ class Life(RuleBasedStateMachine):
 
     def reverse(self, charge: plain.Charge) -> None:
         refusal = self.book.refuses_reversal(charge)
-        doing = self.service.given.reversed(self.read(charge))
+        doing = partial(self.service.given.reversed, self.read(charge))
         if self.ask("reverse", refusal, doing) is not None:
             self.book.reverse(charge)
             self.seen["reversal waits"] += charge.waits is not None
@@ -542,7 +557,7 @@ class Life(RuleBasedStateMachine):
             return
         who = self.asker(charge.consumer, own=own)
         refusal, was = self.book.refuses_dispute(charge, who), charge.status
-        doing = self.service.disputer.disputed(self.service.people[who], self.read(charge))
+        doing = partial(self.service.disputer.disputed, self.service.people[who], self.read(charge))
         done = self.ask("dispute", refusal, doing)
         if done is not None and was == "confirmed":
             self.book.dispute(charge, self.run(self.service.disputer.case(done)).answer_due_on)
@@ -559,20 +574,22 @@ class Life(RuleBasedStateMachine):
         charge = self.rather(charges, lambda one: one.dispute == "open", which)
         if charge is None or charge.case is None:
             return
-        case, disputer, done = charge.case, self.service.disputer, self.read(charge)
+        case, done = charge.case, self.read(charge)
         match how:
             case "agree" | "object":
                 refusal = self.book.refuses_answer(case, agree=how == "agree")
-                doing = disputer.step(done, AGREES if how == "agree" else OBJECTS)
+                doing = partial(
+                    self.service.step_dispute, done, AGREES if how == "agree" else OBJECTS
+                )
             case "uphold" | "reject":
                 refusal = self.book.refuses_ruling(case)
-                doing = self._ruled(done, upheld=how == "uphold")
+                doing = partial(self._ruled, done, upheld=how == "uphold")
             case "withdraw":
                 refusal = self.book.refuses_ruling(case)
-                doing = disputer.step(done, WITHDRAWAL)
+                doing = partial(self.service.step_dispute, done, WITHDRAWAL)
             case _:
-                refusal, doing = None, disputer.step(done, SILENCE)
-        if self.ask(f"dispute {how}", refusal, doing) is None:
+                refusal, doing = None, partial(self.service.step_dispute, done, SILENCE)
+        if self.ask(f"dispute {how}", refusal, doing, by_worker=how == "silence") is None:
             return
         self.took_step(case, how)
         if case.status == "decided" and charge.dispute == "open":
@@ -624,19 +641,18 @@ class Life(RuleBasedStateMachine):
         who = self.asker(card.holder, own=own)
         person, book, life = self.service.people[who], self.book, self.service.life
         match step:
-            case "freeze" | "unfreeze":
+            case "freeze":
                 refusal = book.refuses_freeze(card, who)
-                frozen = life.frozen(person, card.card_id)
-                doing = frozen if step == "freeze" else life.unfrozen(person, card.card_id)
-                then = book.freeze if step == "freeze" else book.unfreeze
-                if step == "unfreeze":
-                    frozen.close()
+                doing, then = partial(life.frozen, person, card.card_id), book.freeze
+            case "unfreeze":
+                refusal = book.refuses_freeze(card, who)
+                doing, then = partial(life.unfrozen, person, card.card_id), book.unfreeze
             case "lose":
                 refusal = book.refuses_loss(card, who)
-                doing, then = life.lost(person, card.card_id), book.lose
+                doing, then = partial(life.lost, person, card.card_id), book.lose
             case _:
                 refusal = book.refuses_reactivation(card, who)
-                doing, then = life.reactivated(person, card.card_id), book.reactivate
+                doing, then = partial(life.reactivated, person, card.card_id), book.reactivate
         if self.ask(step, refusal, doing) is not None:
             then(card)
 
@@ -650,7 +666,7 @@ class Life(RuleBasedStateMachine):
         receiver = self.other(giver)
         people = self.service.people
         refusal = self.book.refuses_offer(card, giver, receiver)
-        doing = self.service.life.offered(people[giver], card.card_id, people[receiver])
+        doing = partial(self.service.life.offered, people[giver], card.card_id, people[receiver])
         transfer = self.ask("offer card", refusal, doing)
         if transfer is not None and self.book.same_offer(card, receiver) is None:
             self.book.offers.append(plain.Offer(transfer, card, giver, receiver))
@@ -664,16 +680,16 @@ class Life(RuleBasedStateMachine):
         people, life, transfer = self.service.people, self.service.life, offer.transfer
         if how == "accept":
             refusal = self.book.refuses_taking(offer)
-            doing = life.accepted(people[offer.receiver], transfer)  # pyright: ignore[reportArgumentType]  # as it was offered
+            doing = partial(life.accepted, people[offer.receiver], transfer)  # pyright: ignore[reportArgumentType]  # as it was offered
             if self.ask("accept card", refusal, doing) is not None:
                 self.book.take(offer)
             return
         status = "declined" if how == "decline" else "withdrawn"
         refusal = None if offer.status in ("offered", status) else "transfer_not_open"
         doing = (
-            life.declined(people[offer.receiver], transfer)  # pyright: ignore[reportArgumentType]
+            partial(life.declined, people[offer.receiver], transfer)  # pyright: ignore[reportArgumentType]
             if how == "decline"
-            else life.withdrawn(people[offer.giver], transfer)  # pyright: ignore[reportArgumentType]
+            else partial(life.withdrawn, people[offer.giver], transfer)  # pyright: ignore[reportArgumentType]
         )
         if self.ask(f"{how} card", refusal, doing) is not None and offer.status == "offered":
             offer.status = status
@@ -714,8 +730,12 @@ class Life(RuleBasedStateMachine):
             amount += 1
             refusal = refusal or "refund_changed"
         echo = None if judged else Echo(Fen(amount), Fen(residue), book.today)
-        doing = self.service.refunder.asked(
-            self.service.people[who], card.card_id, RefundReason(reason), echo
+        doing = partial(
+            self.service.refunder.asked,
+            self.service.people[who],
+            card.card_id,
+            RefundReason(reason),
+            echo,
         )
         event = f"claim {reason}" if judged else f"refund {reason}"
         done = self.ask(event, refusal, doing)
@@ -752,21 +772,22 @@ class Life(RuleBasedStateMachine):
             case "agree" | "object":
                 refusal = self.book.refuses_answer(case, agree=how == "agree")
                 changes = refusal is None and case.agree is not (how == "agree")
-                doing = claimant.answered(row, agree=how == "agree")
+                doing = partial(claimant.answered, row, agree=how == "agree")
             case "silence":
                 refusal, changes = None, case.is_silent(self.book.today)
-                doing = claimant.kept_silent(row)
+                doing = partial(claimant.kept_silent, row)
             case _:
                 refusal, changes = self.book.refuses_ruling(case), True
                 decision = CaseDecision.UPHELD if how == "uphold" else CaseDecision.REJECTED
                 stated = used if refund.reason == "minor" and how == "uphold" else None
-                doing = claimant.ruled(row, decision, stated)
+                doing = partial(claimant.ruled, row, decision, stated)
         if refusal is None and changes:
             closing = self.book.status not in ("open", "notice")
             refusal = "closure_in_progress" if closing else None
             if upholds:
                 refusal = self.book.refuses_upholding(refund)
-        if self.ask(f"claim {how}", refusal, doing) is None or not changes:
+        done = self.ask(f"claim {how}", refusal, doing, by_worker=how == "silence")
+        if done is None or not changes:
             return
         self.took_step(case, how)
         if upholds:
@@ -801,7 +822,9 @@ class Life(RuleBasedStateMachine):
             refusal = "closure_in_progress"
         elif refund.status == "case_open":
             refusal = self.book.refuses_ruling(refund.case)
-        doing = self.service.claimant.withdrawn(self.service.people[who], self.row_of(refund))
+        doing = partial(
+            self.service.claimant.withdrawn, self.service.people[who], self.row_of(refund)
+        )
         done = self.ask("withdraw claim", refusal, doing)
         if done is not None and refund.status == "case_open":
             self.book.unclaim(refund, "withdrawn")
@@ -816,7 +839,7 @@ class Life(RuleBasedStateMachine):
         refusal = "refund_in_progress" if offered else self.book.refuses_refund(card, "offer")
         if refusal is None and amount > card.left:
             refusal = "refund_not_allowed"
-        doing = self.service.refunder.offered(self.service.shop, card.card_id, amount)
+        doing = partial(self.service.refunder.offered, self.service.shop, card.card_id, amount)
         done = self.ask("offer refund", refusal, doing)
         if done is not None:
             refund = self.book.quote(card, "offer", "agreed", amount)
@@ -843,8 +866,11 @@ class Life(RuleBasedStateMachine):
             refusal = self.book.refuses_refund(card, "offer")
             if refusal is None and refund.amount > card.left:
                 refusal = "refund_changed"
-        doing = self.service.refunder.answered(
-            self.service.people[who], refund.refund_id, accept=accept
+        doing = partial(
+            self.service.refunder.answered,
+            self.service.people[who],
+            refund.refund_id,
+            accept=accept,
         )
         event = "accept refund" if accept else "decline refund"
         if self.ask(event, refusal, doing) is None or open_ != "offered":
@@ -866,15 +892,18 @@ class Life(RuleBasedStateMachine):
             return
         refusal = None if refund.status == "account_needed" else "refund_not_allowed"
         person = self.service.people[refund.consumer]
-        doing = self.service.verify_account(person, refund.refund_id)
+        doing = partial(self.service.name_account, person, refund.refund_id)
         self.ask("name account", refusal, doing)
         if refusal is None:
+            self.run(self.service.verify_account())
             refund.status, refund.has_payee = "decided", True
 
     @step(1, amount=range(1, 10))
     def money_for_nothing(self, amount: int) -> None:
         self.tick()
-        receipt = self.ask("money for nothing", None, self.service.receipt_for_nothing(amount))
+        receipt = self.ask(
+            "money for nothing", None, partial(self.service.receipt_for_nothing, amount)
+        )
         assert receipt is not None
         self.book.receipts[receipt] = amount
         self.book.custody += amount
@@ -886,9 +915,8 @@ class Life(RuleBasedStateMachine):
         receipt = self.choose(list(self.book.receipts), which)
         if receipt is None:
             return
-        no = self.service.shop.merchant_no
-        refund_id = ids.new_id(no)
-        doing = self.service.given.writer.submit(ReturnReceipt(no, None, receipt, refund_id))
+        refund_id = ids.new_id(self.service.shop.merchant_no)
+        doing = partial(self.service.give_back, receipt, refund_id)
         self.ask("money given back", None, doing)
         self.book.give_back(receipt, refund_id)
 
@@ -897,7 +925,7 @@ class Life(RuleBasedStateMachine):
         """Record that the store was closed, or is open again."""
         self.book.store_closed = not self.book.store_closed
         status = "closed" if self.book.store_closed else "open"
-        self.ask(f"store {status}", None, self.service.store_status(status))
+        self.does(f"store {status}", self.service.store_status(status))
 
     # Holds.
 
@@ -920,11 +948,11 @@ class Life(RuleBasedStateMachine):
             case HoldTarget.CARD:
                 if card is None:
                     return
-                doing = bailiff.held_card(card.card_id, **fields)
+                doing = partial(bailiff.held_card, card.card_id, **fields)
             case HoldTarget.PAYABLE:
-                doing = bailiff.held_payable(shop, **fields)
+                doing = partial(bailiff.held_payable, shop, **fields)
             case HoldTarget.CUSTODY_ACCOUNT:
-                doing = bailiff.held_custody(shop, **fields)
+                doing = partial(bailiff.held_custody, shop, **fields)
         shown = self.ask(f"hold {on}", None, doing)
         self.book.holds.append(plain.Hold(on, card, amount, until, shown))
 
@@ -935,7 +963,7 @@ class Life(RuleBasedStateMachine):
         if hold is None:
             return
         refusal = None if hold.stands(self.book.now) else "hold_not_active"
-        done = self.ask("lift hold", refusal, self.service.bailiff.lifted(hold.shown))  # pyright: ignore[reportArgumentType]  # as it was placed
+        done = self.ask("lift hold", refusal, partial(self.service.bailiff.lifted, hold.shown))  # pyright: ignore[reportArgumentType]  # as it was placed
         hold.lifted = hold.lifted or done is not None
 
     # Time.
@@ -968,7 +996,7 @@ class Life(RuleBasedStateMachine):
 
     def cut(self, kind: str) -> plain.File | None:
         """Cut a file; what is in it must be what the model puts into it."""
-        made = self.ask(f"cut {kind}", None, self.service.cut(kind))
+        made = self.ask(f"cut {kind}", None, partial(self.service.cut, kind))
         return self.take_in(kind, made or [])
 
     def take_in(
@@ -1022,7 +1050,7 @@ class Life(RuleBasedStateMachine):
         self, file: plain.File, order: plain.Order, status: str, reason: str | None
     ) -> None:
         book = self.book
-        doing = self.service.bank_says(file.made, order.order_id, status, reason)  # pyright: ignore[reportArgumentType]  # the file as it was cut
+        doing = partial(self.service.bank_says, file.made, order.order_id, status, reason)  # pyright: ignore[reportArgumentType]  # the file as it was cut
         outcome = self.ask(f"{order.kind} {status}", None, doing)
         was, waiting = order.status, len(book.waiting)
         assert outcome == book.told(file, order, status, reason)
@@ -1052,7 +1080,7 @@ class Life(RuleBasedStateMachine):
         if file is None:
             return
         refusal = "file_already_downloaded" if file.seen else None
-        doing = self.service.cancel(file.made)  # pyright: ignore[reportArgumentType]  # the file as it was cut
+        doing = partial(self.service.cancel, file.made)  # pyright: ignore[reportArgumentType]  # the file as it was cut
         self.ask("cancel file", refusal, doing)
         if refusal is None:
             self.book.cancel(file)
@@ -1060,7 +1088,7 @@ class Life(RuleBasedStateMachine):
     @step(lambda book: 10 if book.payee in book.blocked else 0)
     def new_payee(self) -> None:
         self.tick()
-        self.ask("payee changed", None, self.service.world.payee_changed(self.service.shop))
+        self.does("payee changed", self.service.world.payee_changed(self.service.shop))
         self.book.payee += 1
 
     # The end.
@@ -1081,7 +1109,7 @@ class Life(RuleBasedStateMachine):
         if amount == 0 or self.steps < LATE:
             doing.close()
             return
-        self.ask("court takes" if amount > 0 else "bank makes good", None, doing)
+        self.does("court takes" if amount > 0 else "bank makes good", doing)
         book.bank_claim += amount
         book.custody -= amount
 
@@ -1100,7 +1128,7 @@ class Life(RuleBasedStateMachine):
             kind = ClosureKind(how)
             by = REGULATOR if kind is ClosureKind.ABSCONDED else OPERATOR
             made = self.ask(
-                f"closure {how}", book.refuses_closure(), closer.ordered(shop, kind, by)
+                f"closure {how}", book.refuses_closure(), partial(closer.ordered, shop, kind, by)
             )
             if made is not None:
                 book.close(plain.Closure(made, str(made.status), made.notice_ends_at))
@@ -1111,20 +1139,18 @@ class Life(RuleBasedStateMachine):
         match how:
             case "cancel":
                 on_notice = closure.status == "notice" and not closure.is_due(book.now)
-                doing = cancel_closure(
-                    self.service.db, made.closure_id, by=OPERATOR, request=a_key()
-                )
+                doing = partial(self.service.cancel_closure, made)
                 self.ask("closure cancel", None if on_notice else "closure_state", doing)
                 if on_notice:
                     book.closure, book.status = None, "open"
             case "execute":
                 due = closure.status == "closing" or closure.is_due(book.now)
                 refusal = None if due else "closure_state"
-                self.ask("closure execute", refusal, self.executed(made))
+                self.ask("closure execute", refusal, partial(self.executed, made))
                 if due:
                     closure.status = book.status = "refunding"
             case _:
-                shown = self.ask("closure preview", None, closer.previewed(made))
+                shown = self.ask("closure preview", None, partial(closer.previewed, made))
                 assert shown is not None
                 left = [card for card in book.cards if card.status in plain.LIVING and card.left]
                 assert shown.refund_amount == sum(card.left for card in left)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from random import Random
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -41,6 +43,7 @@ from app.writer.engine import Writer
 from tests.builder import Shop, Trader, a_consumer, writing
 from tests.cluster import Cluster
 from tests.disputes.conftest import AGREES, Disputer
+from tests.properties.again import Client, Doing
 from tests.properties.profile import EXAMPLES, PHASES
 
 Result = TypeVar("Result")
@@ -130,6 +133,7 @@ class Till(RuleBasedStateMachine):
         super().__init__()
         self.cards: list[ModelCard] = []
         self.paid_out = 0
+        self.sent = 0
         self.suspense = 0
         self.refund_payable = 0
         self.waiting: list[UUID] = []
@@ -143,12 +147,23 @@ class Till(RuleBasedStateMachine):
         self.given = self.world.given
         self.disputer = Disputer(self.given)
         self.shop: Shop = self.run(self.given.shop())
+        self.client = Client(self.run, partial(self.given.rows, self.shop))
         self.li: ConsumerPrincipal = a_consumer()
         for price, bonus in ((30, 0), (20, 10)):
             self.sell(price, bonus)
 
     def run(self, doing: Coroutine[Any, Any, Result]) -> Result:
         return self.world.run(doing)
+
+    def send(self, doing: Doing[Result]) -> Result:
+        """Ask for something; sometimes it is sent again, and by that nothing happens."""
+        self.sent += 1
+        self.client.chance = Random(f"{self.sent}/{self.available}/{self.payable}")
+        return self.client.send(doing)
+
+    @rule()
+    def something_is_sent_again(self) -> None:
+        self.client.send_later()
 
     @property
     def available(self) -> int:
@@ -169,9 +184,8 @@ class Till(RuleBasedStateMachine):
         self.sell(price, bonus)
 
     def sell(self, price: int, bonus: int) -> None:
-        card_id = self.run(
-            self.given.card(self.shop, self.li, price_amount=Fen(price), bonus_amount=Fen(bonus))
-        )
+        fields = {"price_amount": Fen(price), "bonus_amount": Fen(bonus)}
+        card_id = self.send(partial(self.given.card, self.shop, self.li, **fields))
         self.cards.append(ModelCard(card_id, price, price + bonus))
 
     @rule(target=receipts, amount=st.integers(1, 9))
@@ -182,13 +196,24 @@ class Till(RuleBasedStateMachine):
             return (await self.given.received(reported)).value.receipt.receipt_id
 
         self.suspense += amount
-        return self.run(receive())
+        return self.send(receive)
 
     @rule(receipt_id=receipts)
     def money_goes_back(self, receipt_id: UUID) -> None:
         no = self.shop.merchant_no
         command = ReturnReceipt(no, None, receipt_id, ids.new_id(no))
-        amount = self.run(self.given.writer.submit(command)).result.receipt.amount
+
+        async def give_back() -> object:
+            await self.given.writer.submit(command)
+            async with self.given.db.snapshot() as tx:
+                return await tx.value(
+                    "SELECT amount FROM receipt WHERE merchant_no = :no AND receipt_id = :id",
+                    no=no,
+                    id=receipt_id,
+                )
+
+        amount = self.send(give_back)
+        assert isinstance(amount, int)
         before, self.refund_payable = self.refund_payable, self._refund_payable()
         assert self.refund_payable in (before, before + amount)
         self.suspense -= self.refund_payable - before
@@ -226,15 +251,15 @@ class Till(RuleBasedStateMachine):
             return NO_CHARGE
         use = Use(amount=Fen(amount))
         doing = (
-            self.given.used_by_code(self.shop, self.li, use)
+            partial(self.given.used_by_code, self.shop, self.li, use)
             if by_code
-            else self.given.waiting(self.shop, self.cards[0].card_id, use)
+            else partial(self.given.waiting, self.shop, self.cards[0].card_id, use)
         )
         if amount > self.available:
             with pytest.raises(InsufficientBalance):
-                self.run(doing)
+                self.send(doing)
             return NO_CHARGE
-        charge = self.run(doing)
+        charge = self.send(doing)
         self._draw(charge, amount, confirmed=by_code)
         self.statuses[charge.charge_id] = "confirmed" if by_code else "pending_confirmation"
         if by_code:
@@ -253,12 +278,12 @@ class Till(RuleBasedStateMachine):
     @rule(charge_id=charges)
     def confirm(self, charge_id: UUID) -> None:
         charge = self._read(charge_id)
-        doing = self.given.done(self.given.confirming(self.shop, self.li, charge))
+        doing = partial(self.given.done, self.given.confirming(self.shop, self.li, charge))
         if self.statuses[charge_id] not in ("pending_confirmation", "confirmed"):
             with pytest.raises(ChargeNotPending):
-                self.run(doing)
+                self.send(doing)
             return
-        confirmed = self.run(doing)
+        confirmed = self.send(doing)
         if self.statuses[charge_id] == "confirmed":
             assert confirmed.confirmation_id == charge.confirmation_id
             return
@@ -274,31 +299,32 @@ class Till(RuleBasedStateMachine):
     def end(self, charge_id: UUID, *, by_consumer: bool) -> None:
         no = self.shop.merchant_no
         ended = "declined" if by_consumer else "cancelled"
-        doing = self.given.done(
+        doing = partial(
+            self.given.done,
             DeclineCharge(no, None, charge_id, self.li.consumer)
             if by_consumer
-            else CancelCharge(no, None, charge_id, None)
+            else CancelCharge(no, None, charge_id, None),
         )
         if self.statuses[charge_id] not in ("pending_confirmation", ended):
             with pytest.raises(ChargeNotPending):
-                self.run(doing)
+                self.send(doing)
             return
-        assert self.run(doing).status == ended
+        assert self.send(doing).status == ended
         self.statuses[charge_id] = ended
         for card in self.cards:
             card.held.pop(charge_id, None)
 
     @rule(charge_id=charges)
     def reverse(self, charge_id: UUID) -> None:
-        doing = self.given.reversed(self._read(charge_id))
+        doing = partial(self.given.reversed, self._read(charge_id))
         status = self.statuses[charge_id]
         if charge_id in self.disputes or status not in ("confirmed", "disputed", "reversed"):
             refusal = ChargeDisputed if charge_id in self.disputes else ChargeNotConfirmed
             with pytest.raises(refusal):
-                self.run(doing)
+                self.send(doing)
             return
         reserved = self.reserved
-        back = self.run(doing)
+        back = self.send(doing)
         if status == "reversed" or charge_id in self.waiting:
             return
         if 0 < self._released_by(charge_id) > self.payable - reserved:
@@ -314,19 +340,19 @@ class Till(RuleBasedStateMachine):
 
     def contest(self, charge_id: UUID) -> None:
         charge = self._read(charge_id)
-        doing = self.disputer.disputed(self.li, charge)
+        doing = partial(self.disputer.disputed, self.li, charge)
         status, waits = self.statuses[charge_id], charge_id in self.waiting
         if status == "disputed":
-            assert self.run(doing) == charge
+            assert self.send(doing) == charge
             return
         if status != "confirmed" or waits or charge_id in self.decided:
             again = charge_id in self.decided and status == "confirmed"
             with pytest.raises(ChargeDisputed if again else ChargeNotConfirmed):
-                self.run(doing)
+                self.send(doing)
             return
         free = self.payable - self.reserved
         moved = charge.release_amount or 0
-        assert self.run(doing).status == "disputed"
+        assert self.send(doing).status == "disputed"
         self.disputes[charge_id] = moved if moved <= free else 0
         self.statuses[charge_id] = "disputed"
 
@@ -345,7 +371,7 @@ class Till(RuleBasedStateMachine):
             return
         charge_id = list(self.disputes)[which % len(self.disputes)]
         charge = self._read(charge_id)
-        self.run(self.disputer.step(charge, AGREES if agree else WITHDRAWAL))
+        self.send(partial(self.disputer.step, charge, AGREES if agree else WITHDRAWAL))
         del self.disputes[charge_id]
         self.decided.add(charge_id)
         if not agree:
