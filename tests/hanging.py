@@ -9,8 +9,10 @@ what each task waits for is told here, shortly before.
 import asyncio
 import gc
 import os
+import signal
 import traceback
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from threading import Timer
 from types import FrameType
 from typing import Any, Final
@@ -18,7 +20,9 @@ from typing import Any, Final
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 
-_TOLD_SECONDS_BEFORE: Final = 1.0
+from tests.faults.processes import parents
+
+_TOLD_SECONDS_BEFORE: Final = 2.0
 
 
 @pytest.hookimpl(wrapper=True)
@@ -28,13 +32,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if limit <= _TOLD_SECONDS_BEFORE:
         return (yield)
     stderr = item.config.stash[fault_handler_stderr_fd_key]
-    timer = Timer(limit - _TOLD_SECONDS_BEFORE, _tell, (item.nodeid, limit, stderr))
+    timer = Timer(limit - _TOLD_SECONDS_BEFORE, _give_up, (item.nodeid, limit, stderr))
     timer.daemon = True
     timer.start()
     try:
         return (yield)
     finally:
         timer.cancel()
+
+
+def _give_up(test: str, limit: float, stderr: int) -> None:
+    _tell(test, limit, stderr)
+    _end_children()
 
 
 def _tell(test: str, limit: float, stderr: int) -> None:
@@ -58,3 +67,16 @@ def _frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
         if frame is not None:
             yield frame
         waits = getattr(waits, "cr_await", None) or getattr(waits, "gi_yieldfrom", None)
+
+
+def _end_children() -> None:
+    """End what the test has started, which nobody else would: Postgres, the service's processes.
+
+    The run's own Postgres has a keeper, and serves the tests that follow.
+    """
+    for pid, parent in parents():
+        if parent != os.getpid():
+            continue
+        if b"tests.cluster" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGINT)
