@@ -97,6 +97,7 @@ EVENTS: Final = (
     *("closure notice", "closure immediate", "closure absconded", "closure preview"),
     *("closure cancel", "closure execute", "worker closes"),
     *("custody is short", "shared out anew", "paid less", "paid more", "share of a receipt"),
+    *("set aside waits", "set aside is kept"),
     *(
         "merchant open",
         "merchant notice",
@@ -164,6 +165,11 @@ def charges(
 ) -> Callable[[plain.Book], int]:
     """Weigh what is for charges like this."""
     return lambda book: often if any(map(fit, book.charges)) else seldom
+
+
+def can_be_contested(charge: plain.Charge) -> bool:
+    """Say whether a use stands and was not contested before."""
+    return charge.status == "confirmed" and charge.dispute is None and charge.waits is None
 
 
 class Life(RuleBasedStateMachine):
@@ -553,8 +559,41 @@ class Life(RuleBasedStateMachine):
         charge = self.rather(
             self.book.charges, lambda one: one.status == "confirmed" and one.dispute is None, which
         )
-        if charge is None:
+        if charge is not None:
+            self.contest(charge, own=own)
+
+    @step(charges(can_be_contested, 12, 0), which=WHICH, how=["agree", "uphold", "open"])
+    def dispute_after_a_refund(self, which: int, how: str) -> None:
+        """Refund a card, pay out what that leaves the merchant, contest a use, and close.
+
+        Upheld, such a dispute may need more than was set aside for it.
+        """
+        self.tick()
+        charges = [
+            one
+            for one in self.book.charges
+            if can_be_contested(one) and any(self.is_whole(use.card) for use in one.uses)
+        ]
+        charge = self.choose(charges, which)
+        if charge is None or self.steps < LATE or self.book.closure is not None:
             return
+        for use in charge.uses:
+            if self.is_whole(use.card):
+                self.ask_back(use.card, "consumer_choice", own=True, same=True)
+        self.pay_all("refund")
+        self.contest(charge, own=True)
+        self.pay_all("release")
+        self.closing("immediate")
+        if how != "open":
+            self.judge(charge, how)
+
+    def pay_all(self, kind: str) -> None:
+        """Cut what is due, and let the bank pay it."""
+        file = self.cut(kind)
+        for order in () if file is None else file.orders:
+            self.bank_says(cast("plain.File", file), order, "paid", None)
+
+    def contest(self, charge: plain.Charge, *, own: bool) -> None:
         who = self.asker(charge.consumer, own=own)
         refusal, was = self.book.refuses_dispute(charge, who), charge.status
         doing = partial(self.service.disputer.disputed, self.service.people[who], self.read(charge))
@@ -572,7 +611,11 @@ class Life(RuleBasedStateMachine):
         self.tick()
         charges = [charge for charge in self.book.charges if charge.case is not None]
         charge = self.rather(charges, lambda one: one.dispute == "open", which)
-        if charge is None or charge.case is None:
+        if charge is not None:
+            self.judge(charge, how)
+
+    def judge(self, charge: plain.Charge, how: str) -> None:
+        if charge.case is None:
             return
         case, done = charge.case, self.read(charge)
         match how:
@@ -1186,6 +1229,10 @@ class Life(RuleBasedStateMachine):
             self.seen.update(book.level())
             self.seen["refunded by closure"] += book.close_cards()
             book.finish()
+            self.seen["set aside waits"] += book.kept_amount > 0
+            self.seen["set aside is kept"] += (
+                book.status.startswith("closed") and book.kept_amount > 0
+            )
 
     def files_cut_again(self) -> None:
         """Follow the files that the worker took back and cut again: those that it should have."""
