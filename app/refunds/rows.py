@@ -1,7 +1,7 @@
 """A card's refund as it lies in the database, and what of it enters the hash chain."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -170,7 +170,7 @@ def facts_of(refund: CardRefund) -> Mapping[str, object]:
         "class": refund.refund_class,
         "formula": refund.formula,
         "amount": refund.amount,
-        "has_payee": refund.payee_name is not None,
+        "payee": _payee_facts(refund),
         "policy_version": refund.policy_version,
         "inputs": json.loads(refund.inputs),
         "as_of": refund.as_of.isoformat(),
@@ -180,12 +180,24 @@ def facts_of(refund: CardRefund) -> Mapping[str, object]:
     }
 
 
+def _payee_facts(refund: CardRefund) -> Sequence[str | None]:
+    """Say whom it pays: an account may be verified later in its place. Sealed, as in the row."""
+    name, number = refund.payee_name, refund.payee_account_number
+    return (
+        None if name is None else name.hex(),
+        None if number is None else number.hex(),
+        refund.payee_bank_code,
+    )
+
+
 def as_of_request(refund: CardRefund, stored: StoredRequest) -> CardRefund:
     """Give a refund as it was when a request was answered, from the refund as it is now."""
     facts = stored.read_facts()
-    if not facts["has_payee"]:
-        refund = refund._replace(payee_name=None, payee_account_number=None, payee_bank_code=None)
+    name, number, bank = cast("tuple[str | None, ...]", facts["payee"])
     return refund._replace(
+        payee_name=None if name is None else bytes.fromhex(name),
+        payee_account_number=None if number is None else bytes.fromhex(number),
+        payee_bank_code=bank,
         status=RefundStatus(str(facts["status"])),
         refund_class=RefundClass(str(facts["class"])),
         formula=Formula(str(facts["formula"])),

@@ -823,7 +823,7 @@ class Life(RuleBasedStateMachine):
                 refusal, changes = self.book.refuses_ruling(case), True
                 decision = CaseDecision.UPHELD if how == "uphold" else CaseDecision.REJECTED
                 stated = used if refund.reason == "minor" and how == "uphold" else None
-                doing = partial(claimant.ruled, row, decision, stated)
+                doing = partial(claimant.judged, row, decision, stated)
         if refusal is None and changes:
             closing = self.book.status not in ("open", "notice")
             refusal = "closure_in_progress" if closing else None

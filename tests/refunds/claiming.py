@@ -107,9 +107,15 @@ class Claimant:
     async def ruled(
         self, refund: CardRefund, decision: CaseDecision, used_amount: int | None = None
     ) -> CardRefund:
-        """Let two persons decide."""
-        await self.approved(await self.proposed(refund, decision, used_amount))
+        """Let two persons decide; give the refund as it is then."""
+        await self.judged(refund, decision, used_amount)
         return await self.refund(refund)
+
+    async def judged(
+        self, refund: CardRefund, decision: CaseDecision, used_amount: int | None = None
+    ) -> approvals.Approval:
+        """Let two persons decide; give what they are told."""
+        return await self.approved(await self.proposed(refund, decision, used_amount))
 
     async def withdrawn(
         self,

@@ -24,6 +24,9 @@ from app.refunds.errors import RefundChanged
 from app.refunds.interest import interest
 from app.refunds.payees import NamedAccount
 from app.refunds.rows import CardRefund
+from app.refunds.schemas import RefundRead
+from app.writer.answers import Answered
+from app.writer.requests import RequestKey
 from tests.builder import APPROVER, SEALER, Shop, Trader, a_consumer, a_key
 from tests.cluster import DatabaseUrls
 from tests.disputes.conftest import Disputer
@@ -381,12 +384,41 @@ async def test_a_supplement_waits_for_an_account_where_its_refund_does(bank: Ban
     assert await card.money() == ("refunded", 0, 500_00, 0, 0)
 
 
+async def test_a_retry_names_whom_the_refund_paid_when_it_was_asked(bank: Bank) -> None:
+    card = await sold(bank.given)
+    refund = await card.refunded(CHOICE)
+    file = await bank.pays(refund)
+    await bank.says(file, refund, "returned", Reason.ACCOUNT_CLOSED)
+    request = a_key()
+
+    first = await named(card, refund, request)
+    await verified(bank)
+    again = await named(card, refund, request)
+
+    assert not first.replayed
+    assert again.replayed
+    shown = RefundRead.from_domain(again.value, SEALER)
+    assert shown == RefundRead.from_domain(first.value, SEALER)
+    now = (await card.refunds())[0]
+    assert shown.payee != RefundRead.from_domain(now, SEALER).payee
+
+
+async def named(card: Sold, refund: CardRefund, request: RequestKey) -> Answered[CardRefund]:
+    """Let the holder name another account."""
+    account = NamedAccount("李娜", "6222020200112233445", "102331000012")
+    return await service.name_payee(
+        card.refunder.counter, card.consumer.consumer, refund.refund_id, account, request
+    )
+
+
 async def account_verified(bank: Bank, card: Sold, refund: CardRefund) -> None:
     """Let the holder name another account, and a person verify it."""
-    account = NamedAccount("李娜", "6222020200112233445", "102331000012")
-    await service.name_payee(
-        card.refunder.counter, card.consumer.consumer, refund.refund_id, account, a_key()
-    )
+    await named(card, refund, a_key())
+    await verified(bank)
+
+
+async def verified(bank: Bank) -> None:
+    """Let a person verify the account that was named."""
     waiting = await approvals.list_approvals(bank.parts.db, limit=50, after=None, status=None)
     (proposal,) = [
         one for one in waiting if one.action == payees.VERIFY_PAYEE and one.decided_by is None
