@@ -21,6 +21,7 @@ pytestmark = pytest.mark.faults
 _CALLS = 4
 _STOP_SECONDS_MAX = 60
 _FAILED_SECONDS_MAX = 120
+_SEEN_SECONDS = 1
 _TURN_SECONDS = 0.1
 _ENDS = 3
 
@@ -75,6 +76,8 @@ async def test_one_that_is_killed_while_postgres_is_gone_comes_back_with_it(
 ) -> None:
     web = await start(WEB_PROCESSES="2", METRICS_PORT=str(free_ports(2)))
     killed, other = await web.all_serve()
+    # One that dies before the supervisor has seen it serve would not be started again.
+    await asyncio.sleep(_SEEN_SECONDS)
 
     await world.postgres.stop(signal.SIGKILL)
     killed.kill()

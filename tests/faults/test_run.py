@@ -26,9 +26,10 @@ from app.cli import app
 from app.commands import pulses
 
 pulses.SILENCE_SECONDS_MAX = 3
+pulses.FIRST_SECONDS_MAX = 30
 app()
 """
-"""Takes three seconds of silence for long."""
+"""Takes three seconds of silence for long; a child may be stopped while it still starts."""
 
 
 @dataclass(frozen=True, slots=True)
