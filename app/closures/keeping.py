@@ -44,9 +44,9 @@ def kept_amount(uncovered: Sequence[Uncovered], payable_amount: int) -> Fen:
 
 
 def goes_on_waiting(uncovered: Sequence[Uncovered], payable_amount: int) -> Sequence[Uncovered]:
-    """Say which reversals a closure's end does not end: those for which something is kept.
+    """Say which reversals a closure's end does not end: those of disputes that set money aside.
 
-    While payable has anything, none ends for which something was set aside: what comes later may
-    cover it. All others end as their holders' claims.
+    While payable has anything, what comes later may cover them, one of which nothing is left too.
+    All others end as their holders' claims.
     """
     return [one for one in uncovered if one.set_aside_amount > 0 and payable_amount > 0]
