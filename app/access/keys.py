@@ -113,7 +113,7 @@ class KeyRing:
     async def read_revocations(self) -> None:
         """Forget the keys that were revoked lately."""
         started_at = self._clock()
-        async with self._db.transaction() as tx:
+        async with self._db.at_once() as tx:
             revoked = await queries.recently_revoked(tx, within_seconds=_REVOKED_WITHIN_SECONDS)
         if started_at - self._read_at > _GAP_SECONDS:
             self._forget_all()
@@ -151,7 +151,7 @@ class KeyRing:
         return await self._kept.find(secret_hash(secret))
 
     async def _read_kept(self, hashes: Collection[bytes]) -> Mapping[bytes, ApiKey]:
-        async with self._db.transaction() as tx:
+        async with self._db.at_once() as tx:
             return await queries.find_keys_by_secret(tx, hashes)
 
 

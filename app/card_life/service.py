@@ -84,7 +84,7 @@ async def change_card(office: Office, command: TermCommand) -> Answered[Dated]:
     no, card_id = command.merchant_no, command.card_id
     if outcome.replayed is not None:
         outcome.replayed.raise_refusal()
-    async with office.db.transaction() as tx:
+    async with office.db.at_once() as tx:
         now = await card_queries.find_card(tx, no, card_id)
         assert now is not None, "cards are never deleted"
         # Holds are shown as they are now, but not to one who has given the card away.
@@ -182,7 +182,7 @@ async def carry_out(office: Office, command: TransferCommand) -> Answered[CardTr
     if outcome.replayed is not None:
         outcome.replayed.raise_refusal()
         assert outcome.replayed.subject_id is not None, "an accepted command names its transfer"
-        async with office.db.transaction() as tx:
+        async with office.db.at_once() as tx:
             transfer = await queries.find_transfer(
                 tx, command.merchant_no, outcome.replayed.subject_id
             )
@@ -205,7 +205,7 @@ async def read_own(db: Database, consumer: UUID, transfer_id: UUID) -> CardTrans
     Raises:
         NotFound: No such transfer, or it is between others.
     """
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         transfer = await queries.find_transfer(tx, merchant_no_of(transfer_id), transfer_id)
     if transfer is None or consumer not in {transfer.giver, transfer.receiver}:
         raise NotFound
@@ -216,13 +216,13 @@ async def list_own(
     db: Database, consumer: UUID, *, before: UUID | None, count: int
 ) -> Sequence[CardTransfer]:
     """Read a page of the transfers of which the consumer is the giver or the receiver."""
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         return await queries.list_of_consumer(tx, consumer, before=before, count=count)
 
 
 async def cards_of(db: Database, transfers: Sequence[CardTransfer]) -> Sequence[Dated]:
     """Read the cards of transfers as they stand now, in their order."""
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         day = business_date(await tx.now())
         found = [
             await card_queries.find_card(tx, transfer.merchant_no, transfer.card_id)

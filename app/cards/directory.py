@@ -97,7 +97,7 @@ class MerchantDirectory:
         # Those that were read longest ago come first: a look ends at the first that is not due.
         others = takewhile(lambda no: self._known[no].read_at <= due, self._known)
         numbers = list({*wanted, *islice(others, _READ_MAX)})
-        async with self.db.transaction() as tx:
+        async with self.db.at_once() as tx:
             rows = await tx.fetch(
                 _Row,
                 """

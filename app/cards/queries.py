@@ -28,7 +28,7 @@ LEFT JOIN LATERAL (
       AND charge.status = 'pending_confirmation' AND charge.expires_at <= anxin_now()
       AND (draw ->> 'card_id')::uuid = card.card_id
 ) AS freed ON true
-""".replace("::", r"\:\:")
+"""
 # A hold that has ended by the clock holds no longer, whether the worker has been there or not.
 _HOLDING: Final = """
     FROM hold WHERE hold.merchant_no = card.merchant_no AND hold.target_id = card.card_id

@@ -35,7 +35,7 @@ async def cards_of_merchant(
     db: Database, merchant_no: int, *, before: UUID | None, count: int
 ) -> Today:
     """Read a page of a merchant's cards, newest first."""
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         rows = await queries.list_of_merchant(tx, merchant_no, before=before, count=count)
         return await _today(tx, rows)
 
@@ -44,7 +44,7 @@ async def cards_of_consumer(
     db: Database, consumer: UUID, *, before: UUID | None, count: int
 ) -> Today:
     """Read a page of a consumer's cards over all merchants, newest first."""
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         rows = await queries.list_of_consumer(tx, consumer, before=before, count=count)
         return await _today(tx, rows)
 
@@ -55,7 +55,7 @@ async def card_of_merchant(db: Database, merchant_no: int, card_id: UUID) -> Tod
     Raises:
         NotFound: No such card at this merchant.
     """
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         card = await queries.find_card(tx, merchant_no, card_id)
         if card is None:
             raise NotFound
@@ -87,8 +87,9 @@ async def statement_of(
     Raises:
         NotFound: No such card, or it is another's.
     """
-    await card_of_consumer(db, consumer, card_id)
-    async with db.transaction() as tx:
-        return await queries.statement_of(
-            tx, merchant_no_of(card_id), card_id, before=before, count=count
-        )
+    merchant_no = merchant_no_of(card_id)
+    async with db.at_once() as tx:
+        card = await queries.find_card(tx, merchant_no, card_id)
+        if card is None or card.consumer != consumer:
+            raise NotFound
+        return await queries.statement_of(tx, merchant_no, card_id, before=before, count=count)

@@ -64,9 +64,8 @@ async def issue_code(
         NotFound: No such merchant, store, product, or card of this consumer.
     """
     code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    async with db.transaction() as tx:
-        now = await tx.now()
-        await _check(tx, consumer, wanted, now)
+    async with db.at_once() as tx:
+        now = await _check(tx, consumer, wanted)
         expires_at = now + timedelta(seconds=lifetime_seconds)
         kept = ConsumerCode(
             wanted.merchant_no,
@@ -91,9 +90,13 @@ def qr_svg(code: str) -> str:
     return drawn.getvalue().decode().strip()
 
 
-async def _check(
-    tx: Transaction, consumer: ConsumerPrincipal, wanted: CodeRequest, now: datetime
-) -> None:
+async def _check(tx: Transaction, consumer: ConsumerPrincipal, wanted: CodeRequest) -> datetime:
+    """Look whether there is what the code is wanted for; give the time."""
+    now = await queries.time_where_there_is(
+        tx, wanted.merchant_no, store_id=wanted.store_id, product_id=wanted.product_id
+    )
+    if now is None:
+        raise NotFound
     if wanted.card_id is not None:
         card = await card_queries.find_card(tx, merchant_no_of(wanted.card_id), wanted.card_id)
         if card is None or card.consumer != consumer.consumer:
@@ -103,18 +106,4 @@ async def _check(
                 card.card_id, (await card_queries.holds_on(tx, [card])).get(card.card_id, ())
             )
         card.check_usable(business_date(now))
-    exists = await tx.value(
-        """
-        SELECT EXISTS (SELECT FROM merchant WHERE merchant_no = :no)
-           AND (CAST(:store AS uuid) IS NULL OR EXISTS (
-                SELECT FROM store WHERE merchant_no = :no AND store_id = CAST(:store AS uuid)))
-           AND (CAST(:product AS uuid) IS NULL OR EXISTS (
-                SELECT FROM card_product
-                WHERE merchant_no = :no AND product_id = CAST(:product AS uuid)))
-        """,
-        no=wanted.merchant_no,
-        store=wanted.store_id,
-        product=wanted.product_id,
-    )
-    if not exists:
-        raise NotFound
+    return now

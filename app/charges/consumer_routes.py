@@ -26,17 +26,24 @@ router = api_router("/v1", tag="charges")
 
 
 @router.post(
-    "/me/codes", status_code=201, summary="Make a one-time code",
+    "/me/codes",
+    status_code=201,
+    summary="Make a one-time code",
+    response_model=CodeRead,
     responses=problems(CardInRefund, CardNotActive, CardOnHold, NotFound),
-)  # fmt: skip
-async def create_code(body: CodeCreate, consumer: ConsumerDep, services: ServicesDep) -> CodeRead:
+)
+@lean
+async def create_code(
+    body: CodeCreate, consumer: ConsumerDep, services: ServicesDep
+) -> LeanResponse:
     """Make a code to show at the till; it confirms one use, within its limits and its time."""
     wanted = body.to_domain()
     policies = await services.policies_of(wanted.merchant_no)
     issued = await issue_code(
         services.db, consumer, wanted, lifetime_seconds=policies.code_lifetime_seconds
     )
-    return CodeRead(code=issued.code, expires_at=issued.expires_at, qr_svg=issued.qr_svg)
+    answer = CodeRead(code=issued.code, expires_at=issued.expires_at, qr_svg=issued.qr_svg)
+    return LeanResponse(201, answer.model_dump_json().encode())
 
 
 @router.get("/me/charges", summary="List one's own charges")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from app.charges.domain import Charge, ChargeStatus
 from app.charges.tables import ConsumerCode
@@ -120,6 +120,26 @@ async def list_of_consumer(
         status=None if status is None else str(status),
         count=count,
     )
+
+
+async def time_where_there_is(
+    tx: Transaction, merchant_no: int, *, store_id: UUID | None, product_id: UUID | None
+) -> datetime | None:
+    """Give the time; None where there is no such merchant, or no such store or product of it."""
+    found = await tx.value(
+        """
+        SELECT anxin_now() FROM merchant WHERE merchant_no = :no
+           AND (CAST(:store AS uuid) IS NULL OR EXISTS (
+                SELECT FROM store WHERE merchant_no = :no AND store_id = CAST(:store AS uuid)))
+           AND (CAST(:product AS uuid) IS NULL OR EXISTS (
+                SELECT FROM card_product
+                WHERE merchant_no = :no AND product_id = CAST(:product AS uuid)))
+        """,
+        no=merchant_no,
+        store=store_id,
+        product=product_id,
+    )
+    return cast("datetime | None", found)
 
 
 async def keep_code(tx: Transaction, code: ConsumerCode) -> None:

@@ -48,7 +48,7 @@ async def carry_out(
     if outcome.replayed is not None:
         outcome.replayed.raise_refusal()
         assert outcome.replayed.subject_id is not None, "an accepted command names its charge"
-        async with db.transaction() as tx:
+        async with db.at_once() as tx:
             charge = await queries.find_charge(tx, command.merchant_no, outcome.replayed.subject_id)
         assert charge is not None, "charges are never deleted"
         return Answered(as_of(charge, outcome.replayed), replayed=True)
@@ -110,7 +110,7 @@ async def read_for_merchant(db: Database, merchant: MerchantPrincipal, charge_id
     Raises:
         NotFound: No such charge, or not of the credential's stores.
     """
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         charge = await queries.find_charge(tx, merchant.merchant_no, charge_id)
     if charge is None or not merchant.may_use_store(charge.store_id):
         raise NotFound
@@ -127,7 +127,7 @@ async def list_for_merchant(
 ) -> Sequence[Charge]:
     """Read a page of the merchant's charges, newest first."""
     narrowed = replace(wanted, store_ids=merchant.store_ids)
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         return await queries.list_of_merchant(
             tx, merchant.merchant_no, narrowed, before=before, count=count
         )
@@ -139,7 +139,7 @@ async def read_for_consumer(db: Database, consumer: ConsumerPrincipal, charge_id
     Raises:
         NotFound: No such charge, or it is another's.
     """
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         charge = await queries.find_charge(tx, merchant_no_of(charge_id), charge_id)
     if charge is None or charge.consumer != consumer.consumer:
         raise NotFound
@@ -155,7 +155,7 @@ async def list_for_consumer(
     count: int,
 ) -> Sequence[Charge]:
     """Read a page of the consumer's charges over all merchants, newest first."""
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         return await queries.list_of_consumer(
             tx, consumer.consumer, status, before=before, count=count
         )

@@ -71,7 +71,7 @@ async def open_dispute(
         NotFound: No such charge, or it is another's.
     """
     no = merchant_no_of(charge_id)
-    async with desk.db.transaction() as tx:
+    async with desk.db.at_once() as tx:
         today = business_date(await tx.now())
     # What is remembered is read on connections of its own: hold none while asking.
     in_force = await desk.policies.policies_in(await desk.directory.district_of(no), today)

@@ -74,7 +74,7 @@ async def record_receipt(
     Raises:
         BankReferenceReused: The reference was reported with other facts.
     """
-    async with till.db.transaction() as tx:
+    async with till.db.at_once() as tx:
         now = await tx.now()
         account = await queries.find_custody_account(tx, reported.custody_account)
         # What was a stray then is one for a retry too, though somebody has the account by now.
@@ -111,7 +111,7 @@ async def list_receipts(
     db: Database, status: ReceiptStatus | None, *, before: UUID | None, count: int
 ) -> Sequence[Receipt]:
     """Read a page of receipts over all merchants, newest first."""
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         return await queries.list_receipts(tx, status, before=before, count=count)
 
 
@@ -125,7 +125,7 @@ async def replayed_receipt(
     """
     stored.raise_refusal()
     assert stored.subject_id is not None, "an accepted command names its receipt"
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         found = await queries.find_receipt(tx, merchant_no, stored.subject_id)
     assert found is not None, "receipts are never deleted"
     facts = stored.read_facts()

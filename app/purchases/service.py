@@ -79,7 +79,7 @@ async def change_purchase(
         return Answered(purchase)
     outcome.replayed.raise_refusal()
     assert outcome.replayed.subject_id is not None, "an accepted command names its purchase"
-    async with till.db.transaction() as tx:
+    async with till.db.at_once() as tx:
         found = await queries.find_purchase(tx, command.merchant_no, outcome.replayed.subject_id)
     assert found is not None, "purchases are never deleted"
     return Answered(purchase_as_of(found, outcome.replayed.read_facts()), replayed=True)
@@ -109,7 +109,7 @@ async def read_purchase(db: Database, purchase_id: UUID) -> Purchase:
     Raises:
         NotFound: No such purchase.
     """
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         found = await queries.find_purchase(tx, merchant_no_of(purchase_id), purchase_id)
         now = await tx.now()
     if found is None:
@@ -126,7 +126,7 @@ async def list_purchases(
     count: int,
 ) -> Sequence[Purchase]:
     """Read a page of a merchant's purchases, newest first."""
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         rows = await queries.list_purchases(tx, merchant_no, stores, before=before, count=count)
         now = await tx.now()
     return [row._replace(status=row.status_at(now)) for row in rows]

@@ -52,7 +52,7 @@ CROSS JOIN LATERAL (
     WHERE line.merchant_no = book.merchant_no AND line.card_id = :id AND line.kind = 'used'
 ) AS disputes
 WHERE book.merchant_no = :no
-""".replace("::", r"\:\:")
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ async def preview(counter: Counter, consumer: UUID, card_id: UUID, reason: Refun
         NotFound: No such card, or it is another's.
     """
     no = merchant_no_of(card_id)
-    async with counter.db.transaction() as tx:
+    async with counter.db.at_once() as tx:
         card = await queries.find_own_card(tx, no, card_id, consumer)
         sale = await queries.find_sale(tx, no, card_id)
         facts = await queries.read_facts(tx, card, sale)
@@ -125,7 +125,7 @@ async def request_refund(  # noqa: PLR0913  # a request is its fields
         NotFound: No such card, or it is another's.
     """
     no = merchant_no_of(card_id)
-    async with counter.db.transaction() as tx:
+    async with counter.db.at_once() as tx:
         card = await queries.find_own_card(tx, no, card_id, consumer)
         sale = await queries.find_sale(tx, no, card_id)
         today = business_date(await tx.now())
@@ -163,7 +163,7 @@ async def answer_offer(
     """
     refund = await read_own(counter.db, consumer, refund_id)
     no = refund.merchant_no
-    async with counter.db.transaction() as tx:
+    async with counter.db.at_once() as tx:
         sale = await queries.find_sale(tx, no, refund.card_id)
     payee = (
         payees.shown(counter.sealer, sale.payer_name, sale.payer_account_number, None)
@@ -205,7 +205,7 @@ async def carry_out(
     if outcome.replayed is not None:
         outcome.replayed.raise_refusal()
         assert outcome.replayed.subject_id is not None, "an accepted command names its refund"
-        async with counter.db.transaction() as tx:
+        async with counter.db.at_once() as tx:
             refund = await queries.find_refund(tx, command.merchant_no, outcome.replayed.subject_id)
         assert refund is not None, "refunds are never deleted"
         return Answered(as_of_request(refund, outcome.replayed), replayed=True)
@@ -250,7 +250,7 @@ async def read_own(db: Database, consumer: UUID, refund_id: UUID) -> CardRefund:
     Raises:
         NotFound: No such refund, or it is another's.
     """
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         refund = await queries.find_refund(tx, merchant_no_of(refund_id), refund_id)
     if refund is None or refund.consumer != consumer:
         raise NotFound
@@ -261,7 +261,7 @@ async def list_own(
     db: Database, consumer: UUID, *, before: UUID | None, count: int
 ) -> Sequence[CardRefund]:
     """Read a page of the consumer's refunds and offers, newest first."""
-    async with db.transaction() as tx:
+    async with db.at_once() as tx:
         return await queries.list_of_consumer(tx, consumer, before=before, count=count)
 
 

@@ -65,7 +65,7 @@ async def pay(till: Till, payment: Payment, ceilings_of: CeilingsOf) -> Answered
     if purchase is not None and purchase.accepted_at is None:
         await _accept(till, purchase, await ceilings_of(purchase.merchant_no))
     if paid_at is None:
-        async with till.db.transaction() as tx:
+        async with till.db.at_once() as tx:
             paid_at = await tx.now()
     reported = ReportedReceipt(
         bank=account.bank,

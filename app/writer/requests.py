@@ -122,7 +122,7 @@ async def look_up(
         SELECT merchant_no, request_id, fingerprint, command, subject_id, refusal,
                facts::text AS facts, created_at
         FROM stored_request WHERE merchant_no = :no AND request_id = :id
-        """.replace("::", r"\:\:"),
+        """,
         no=merchant_no,
         id=key.request_id,
     )

@@ -89,7 +89,7 @@ UNION ALL
 SELECT 'the sequence has a gap' FROM book
 WHERE seq <> (SELECT count(*) FROM transfer WHERE transfer.merchant_no = book.merchant_no)
            + (SELECT count(*) FROM fact WHERE fact.merchant_no = book.merchant_no)
-""".replace("::", r"\:\:")
+"""
 
 
 @dataclass(slots=True)
