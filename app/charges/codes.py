@@ -5,10 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
-
-import segno
 
 from app.cards import queries as card_queries
 from app.cards.errors import CardOnHold
@@ -19,6 +16,7 @@ from app.dates import business_date
 from app.errors import NotFound
 from app.ids import merchant_no_of
 from app.money import Fen
+from app.qr import qr_svg
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +29,6 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no letter that is read as a digit, and dense in a QR code."""
 _LENGTH: Final = 16
 """80 random bits: more than the 64 that DOMAIN §6 asks for."""
-_QR_MASK: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +77,6 @@ async def issue_code(
         )
         await queries.keep_code(tx, kept)
     return IssuedCode(code, expires_at, qr_svg(code))
-
-
-def qr_svg(code: str) -> str:
-    """Draw a code. Its size and mask are fixed, because choosing them costs most of the time."""
-    image = segno.make_qr(code, version=1, error="M", mask=_QR_MASK, boost_error=False)
-    drawn = BytesIO()
-    image.save(drawn, kind="svg", xmldecl=False, svgns=True, omitsize=True)
-    return drawn.getvalue().decode().strip()
 
 
 async def _check(tx: Transaction, consumer: ConsumerPrincipal, wanted: CodeRequest) -> datetime:

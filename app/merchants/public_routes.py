@@ -1,8 +1,5 @@
 """`/v1/public/stores`, for anyone who stands before a shop."""
 
-import io
-
-import segno
 from fastapi import Response
 
 from app import ids
@@ -14,6 +11,7 @@ from app.errors import NotFound
 from app.ids import Prefix
 from app.merchants import storefront
 from app.merchants.public_schemas import StorefrontRead
+from app.qr import qr_svg
 
 router = api_router("/v1/public/stores", tag="public")
 
@@ -38,12 +36,5 @@ async def draw_shop_code(store_id: StoreId, services: ServicesDep) -> Response:
     """Draw the code that hangs in the shop: its page's address."""
     await storefront.require_store(services.db, ids.parse(Prefix.STORE, store_id))
     return Response(
-        _svg(f"{services.settings.base_url}/stores/{store_id}"), media_type="image/svg+xml"
+        qr_svg(f"{services.settings.base_url}/stores/{store_id}"), media_type="image/svg+xml"
     )
-
-
-def _svg(text: str) -> bytes:
-    drawn = io.BytesIO()
-    # Level M: a code on a shop's door gets scratched.
-    segno.make_qr(text, error="m").save(drawn, kind="svg", scale=4)
-    return drawn.getvalue()
