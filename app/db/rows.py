@@ -96,11 +96,13 @@ def update_sql(table: str, columns: Sequence[Column], source: str, *, key: Seque
     return f"UPDATE {table} SET {settings} FROM {source} WHERE {matches}"  # noqa: S608  # names from our own row types
 
 
-def unnested(columns: Sequence[Column], placeholders: Sequence[str]) -> str:
-    """Write the FROM item that turns one array per column back into rows named `new`."""
+def unnested(columns: Sequence[Column]) -> str:
+    """Write the FROM item that turns one array per column back into rows named `new`.
+
+    The arrays are the statement's parameters, numbered from 1.
+    """
     arrays = ", ".join(
-        f"CAST({placeholder} AS {column.type}[])"
-        for column, placeholder in zip(columns, placeholders, strict=True)
+        f"${number}::{column.type}[]" for number, column in enumerate(columns, start=1)
     )
     return f"unnest({arrays}) AS new ({', '.join(column.name for column in columns)})"
 

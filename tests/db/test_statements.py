@@ -1,7 +1,9 @@
 """Statements: named parameters as the driver gets them, and statements that count at once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -9,7 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.exc import DBAPIError
 
-from app.db.engine import Database
+from app.db.engine import POOL_MAX, Database
 from app.db.parameters import numbered
 from app.errors import DatabaseUnavailable
 
@@ -76,6 +78,27 @@ async def test_a_connection_that_counted_at_once_counts_at_the_end_for_the_next(
             raise LookupError
     async with one.at_once() as tx:
         assert await tx.value("SELECT to_regclass('pg_temp.told')") is None
+
+
+async def test_connections_are_lent_in_the_order_in_which_they_are_asked_for(db: Database) -> None:
+    callers = 3 * POOL_MAX
+    asked = count()
+    served: list[int] = []
+
+    async def ask(times: int) -> None:
+        for _ in range(times):
+            turn = next(asked)
+            async with db.at_once() as tx:
+                served.append(turn)
+                await tx.value("SELECT 1")
+
+    # All connections are open before it counts: the making of one takes longer than many a turn.
+    await asyncio.gather(*(ask(1) for _ in range(callers)))
+    served.clear()
+    asked = count()
+    await asyncio.gather(*(ask(60) for _ in range(callers)))
+    overtaken = max(place - turn for place, turn in enumerate(served))
+    assert overtaken < callers, "somebody was let wait while others asked and were served again"
 
 
 async def test_a_database_that_is_silent_is_said_to_be_unavailable(db: Database) -> None:

@@ -160,8 +160,7 @@ class Theatre:
 
     async def _show(self, codes: Sequence[ConsumerCode]) -> None:
         columns = columns_of(ConsumerCode)
-        placeholders = [f"${number}" for number, _ in enumerate(columns, start=1)]
-        sql = insert_sql("consumer_code", columns, unnested(columns, placeholders))
+        sql = insert_sql("consumer_code", columns, unnested(columns))
         await self.connection.execute(sql, *transposed(ConsumerCode, codes))
 
     async def _rows(self, table: str) -> list[str]:
