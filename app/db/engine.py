@@ -57,7 +57,7 @@ _DRIVER_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One transaction; what it does counts when its `async with` block ends."""
+    """Statements on a lent connection: they count when their `async with` block ends, or at once."""
 
     connection: AsyncConnection
 
