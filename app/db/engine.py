@@ -57,7 +57,7 @@ _DRIVER_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Statements on a lent connection: they count when their `async with` block ends, or at once."""
+    """Statements on a lent connection: they count when their block ends, or at once."""
 
     connection: AsyncConnection
 
@@ -100,8 +100,7 @@ class Transaction:
         sql = insert_sql(table, columns, unnested(columns))
         if unless_there:
             sql += " ON CONFLICT DO NOTHING"
-        result = await self._send(sql, transposed(shape, rows))
-        return result.rowcount
+        return (await self._send(sql, transposed(shape, rows))).rowcount
 
     async def update(
         self,
@@ -154,6 +153,7 @@ class Database:
                 pool_size=pool_max,
                 max_overflow=0,
                 pool_timeout=_CONNECT_TIMEOUT_SECONDS,
+                hide_parameters=True,  # an error's text may reach a terminal: names, digests, seals
                 connect_args={
                     "timeout": _CONNECT_TIMEOUT_SECONDS,
                     "command_timeout": _COMMAND_TIMEOUT_SECONDS,

@@ -69,6 +69,13 @@ async def test_a_statement_counts_at_once_though_a_later_one_fails(one: Database
     assert found == [_Number(1), _Number(2)]
 
 
+async def test_an_error_does_not_say_with_what_values_it_was_asked(db: Database) -> None:
+    with pytest.raises(DBAPIError, match="division by zero") as failed:
+        async with db.transaction() as tx:
+            await tx.value("SELECT length(:name) / :zero", name="张三", zero=0)
+    assert "张三" not in str(failed.value)
+
+
 async def test_a_connection_that_counted_at_once_counts_at_the_end_for_the_next(
     one: Database,
 ) -> None:
