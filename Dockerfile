@@ -1,3 +1,12 @@
+FROM python:3.13-slim-bookworm AS compiled
+
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev make
+WORKDIR /srv/anxin
+COPY pyproject.toml requirements-dev.lock Makefile ./
+COPY app ./app
+RUN make compiled
+
 FROM python:3.13-slim-bookworm
 
 # A Debian release keeps one version of make, and only security updates of it.
@@ -9,7 +18,7 @@ RUN apt-get update \
 
 WORKDIR /srv/anxin
 COPY pyproject.toml requirements.lock Makefile ./
-COPY app ./app
+COPY --from=compiled /srv/anxin/build/compiled/app ./app
 COPY migrations ./migrations
 RUN make image-setup
 

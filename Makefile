@@ -1,6 +1,7 @@
 # Needs python3.11 or newer and make; everything else is set up in .venv.
 #   make run [PORT=8000] [DATA=.data]      everything on this machine, until Ctrl-C
 #   make test | check                      the tests | everything that must be green
+# COMPILED=1 with run, test, faults, soak or bench: the way of a use compiled to C, as in the image.
 
 SUITABLE := import sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -14,15 +15,37 @@ BIN := $(VENV)/bin
 # Older than the lock, it is set up again.
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
+TESTS ?=
 # Of each fault, as many rounds; a SEED repeats their chances, ONLY=test_….py takes one file.
 ROUNDS ?= 50
 
+# What a use runs through, but for what FastAPI and pydantic read (docs/decisions/0017).
+WAY_OF_A_USE := dates errors ids money observability access/keys access/limits \
+	api/bodies api/call api/front api/lean api/problems api/protocol api/reading api/unswitched \
+	cards/directory cards/domain cards/draws cards/statement cards/tables \
+	charges/answer charges/commands charges/confirming charges/domain charges/drawing \
+	charges/placing charges/service charges/tables charges/using \
+	db/engine db/gathering db/parameters db/rows \
+	holds/standing ledger/chain ledger/chart ledger/posting ledger/rows policies/current \
+	writer/answers writer/batch writer/book writer/commands writer/connection writer/engine \
+	writer/jobs writer/opening writer/queue writer/requests writer/tables writer/writing
+# They are compiled in a copy of app/, so that none hides a source that was edited since.
+COMPILED_AT := build/compiled
+PYTEST := $(BIN)/pytest
+ifdef COMPILED
+READY := $(COMPILED_AT)/.built
+PYTEST += -o pythonpath=
+export PYTHONPATH := $(CURDIR)/$(COMPILED_AT):$(CURDIR)
+# Else `python -m` finds the working directory's first.
+export PYTHONSAFEPATH := 1
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check format lint types imports migrations contract schema \
-	schema-check bench faults soak clean lock image-setup
+	schema-check bench faults soak compiled clean lock image-setup
 
 help:
-	@sed -n '1,3s/^# *//p' Makefile
+	@sed -n '1,4s/^# *//p' Makefile
 
 setup: $(STAMP)
 
@@ -42,14 +65,14 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	fi
 	@touch $@
 
-run: $(STAMP)
+run: $(STAMP) $(READY)
 	@exec $(BIN)/anxin run
 
 demo: $(STAMP)
 	@exec $(BIN)/anxin demo
 
-test: $(STAMP)
-	$(BIN)/pytest -n $(WORKERS)
+test: $(STAMP) $(READY)
+	$(PYTEST) -n $(WORKERS) $(TESTS)
 
 check: lint types imports migrations schema-check contract test
 
@@ -80,16 +103,29 @@ schema: $(STAMP)
 schema-check: $(STAMP)
 	$(BIN)/python -m migrations.dump --check
 
-bench: $(STAMP)
-	$(BIN)/python -m bench
+# Its options: make bench BENCH="--seconds 5 --connections 32,128,512"
+bench: $(STAMP) $(READY)
+	$(BIN)/python -m bench $(BENCH)
 
 # The time limit of a test grows with what it is asked to do; what waits for ever still ends.
-faults: $(STAMP)
-	FAULT_ROUNDS=$(ROUNDS) FAULT_SEED=$(SEED) $(BIN)/pytest -s tests/faults/$(ONLY) \
+faults: $(STAMP) $(READY)
+	FAULT_ROUNDS=$(ROUNDS) FAULT_SEED=$(SEED) $(PYTEST) -s tests/faults/$(ONLY) \
 		-o faulthandler_timeout=$$((300 + 120 * $(ROUNDS)))
 
-soak: $(STAMP)
-	PROPERTY_EXAMPLES=3000 $(BIN)/pytest tests/properties -o faulthandler_timeout=21600
+soak: $(STAMP) $(READY)
+	PROPERTY_EXAMPLES=3000 $(PYTEST) tests/properties -o faulthandler_timeout=21600
+
+compiled: $(COMPILED_AT)/.built
+
+$(COMPILED_AT)/.built: $(STAMP) $(shell find app -name '*.py' -o -name '*.toml')
+	@rm -rf $(COMPILED_AT) && mkdir -p $(COMPILED_AT)
+	@cp -R app $(COMPILED_AT)/ && ln -s ../../migrations $(COMPILED_AT)/migrations
+	@echo "Compiling $(words $(WAY_OF_A_USE)) modules: a minute, with a C compiler and Python's headers"
+	@# Annotations are no types of C: amounts stay Python's integers, whatever their size.
+	@cd $(COMPILED_AT) && CFLAGS="-O2 -g0 -w" $(abspath $(BIN))/cythonize -3 --inplace --quiet \
+		-X annotation_typing=False $(WAY_OF_A_USE:%=app/%.py) && rm -rf build
+	@find $(COMPILED_AT) -name '*.c' -delete
+	@touch $@
 
 # The locks hold hashes and no addresses: any index that serves the same bytes will do.
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \

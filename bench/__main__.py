@@ -25,7 +25,7 @@ def main(  # noqa: PLR0913  # each parameter is an option of the command
     seconds: float = 20,
     warm_up: float = 5,
     rounds: int = 3,
-    connections: Annotated[str, typer.Option(help="Counts for use_by_code.")] = "1,8,32,128",
+    connections: Annotated[str, typer.Option(help="Counts for use_by_code.")] = "1,8,32,128,512",
     tpcb_scale: int = 100,
     stored: Annotated[
         str, typer.Option(help="Histories to compare, in transfers; may be empty.")

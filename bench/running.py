@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -19,6 +20,7 @@ from app.db.embedded import OWNER, SERVICE, SUPERUSER, EmbeddedPostgres, embedde
 from app.db.migrating import migrate
 from app.db.placement import POINTER_FILE
 from app.evidence.verification import verify
+from app.writer import batch
 from bench.closure import ClosureRun, measure_closure, seed_large_merchant, without
 from bench.machine import Probe, describe
 from bench.measuring import Measured
@@ -64,6 +66,9 @@ class Options:
             "policies raised": dict(POLICIES),
             "codes": "made in bulk before the timed part, as rows like those of POST /v1/me/codes, "
             "whose own rate is `mint a code`",
+            "code": "the way of a use compiled (make bench COMPILED=1)"
+            if batch.__file__.endswith(tuple(EXTENSION_SUFFIXES))
+            else "interpreted",
             "history": f"{_STORED_MERCHANTS:,} merchants, {_STORED_CARDS:,} cards",
             "random seed": _SEED,
         }

@@ -41,7 +41,8 @@ class Writing:
         self._changes = {
             (table, update): _Change(table, update=update)
             for table in (*tables, HEADS, _OUTBOX)
-            for update in ((False, True) if table.mutable else (False,))
+            for update in (False, True)
+            if table.mutable or not update
         }
         self._order = {key: number for number, key in enumerate(self._changes)}
         self._sql: dict[tuple[int, ...], str] = {}
