@@ -20,11 +20,11 @@ TESTS ?=
 ROUNDS ?= 50
 
 # What a use runs through, but for what FastAPI and pydantic read (docs/decisions/0017).
-WAY_OF_A_USE := dates errors ids money observability access/keys access/limits \
+WAY_OF_A_USE := dates errors ids money observability access/keys access/limits access/tokens \
 	api/bodies api/call api/front api/lean api/problems api/protocol api/reading api/unswitched \
 	cards/directory cards/domain cards/draws cards/statement cards/tables \
-	charges/answer charges/commands charges/confirming charges/domain charges/drawing \
-	charges/placing charges/service charges/tables charges/using \
+	charges/answer charges/codes charges/commands charges/confirming charges/domain \
+	charges/drawing charges/placing charges/service charges/tables charges/using \
 	db/engine db/gathering db/parameters db/rows \
 	holds/standing ledger/chain ledger/chart ledger/posting ledger/rows policies/current \
 	writer/answers writer/batch writer/book writer/commands writer/connection writer/engine \
@@ -117,7 +117,7 @@ soak: $(STAMP) $(READY)
 
 compiled: $(COMPILED_AT)/.built
 
-$(COMPILED_AT)/.built: $(STAMP) $(shell find app -name '*.py' -o -name '*.toml')
+$(COMPILED_AT)/.built: $(STAMP) Makefile $(shell find app -name '*.py' -o -name '*.toml')
 	@rm -rf $(COMPILED_AT) && mkdir -p $(COMPILED_AT)
 	@cp -R app $(COMPILED_AT)/ && ln -s ../../migrations $(COMPILED_AT)/migrations
 	@echo "Compiling $(words $(WAY_OF_A_USE)) modules: a minute, with a C compiler and Python's headers"
