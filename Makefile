@@ -31,6 +31,9 @@ WAY_OF_A_USE := dates errors ids money observability access/keys access/limits a
 	writer/jobs writer/opening writer/queue writer/requests writer/tables writer/writing
 # They are compiled in a copy of app/, so that none hides a source that was edited since.
 COMPILED_AT := build/compiled
+# Prints how the build will call the compiler.
+C_COMPILER := import os, sysconfig as s; \
+	print(os.environ.get('CC') or s.get_config_var('CC'), '-I' + s.get_path('include'))
 PYTEST := $(BIN)/pytest
 ifdef COMPILED
 READY := $(COMPILED_AT)/.built
@@ -118,9 +121,12 @@ soak: $(STAMP) $(READY)
 compiled: $(COMPILED_AT)/.built
 
 $(COMPILED_AT)/.built: $(STAMP) Makefile $(shell find app -name '*.py' -o -name '*.toml')
+	@set -- $$($(BIN)/python -c "$(C_COMPILER)"); \
+		echo '#include <Python.h>' | "$$@" -fsyntax-only -x c - 2>/dev/null || \
+		{ echo "Compiling needs a C compiler and Python's headers (Debian: gcc, python3-dev)." >&2; exit 1; }
 	@rm -rf $(COMPILED_AT) && mkdir -p $(COMPILED_AT)
 	@cp -R app $(COMPILED_AT)/ && ln -s ../../migrations $(COMPILED_AT)/migrations
-	@echo "Compiling $(words $(WAY_OF_A_USE)) modules: a minute, with a C compiler and Python's headers"
+	@echo "Compiling $(words $(WAY_OF_A_USE)) modules: a minute"
 	@# Annotations are no types of C: amounts stay Python's integers, whatever their size.
 	@cd $(COMPILED_AT) && CFLAGS="-O2 -g0 -w" $(abspath $(BIN))/cythonize -3 --inplace --quiet \
 		-X annotation_typing=False $(WAY_OF_A_USE:%=app/%.py) && rm -rf build
