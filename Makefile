@@ -145,6 +145,8 @@ image-setup:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --no-cache-dir --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --no-cache-dir --no-deps --no-build-isolation --editable .
+	@# Whoever the service runs as may not write here, and would compile it anew with each command.
+	$(BIN)/python -m compileall -q app migrations
 
 # The data folder holds a ledger: deleting it is never a side effect.
 clean:

@@ -131,7 +131,7 @@ class Settings(BaseSettings):
             last = above + int(str(values.get("web_processes") or 1)) - 1
             values["metrics_port"] = above if last <= _PORT_MAX else port - _METRICS_PORT_OFFSET
         if not values.get("base_url"):
-            values["base_url"] = f"http://{values.get('host') or '127.0.0.1'}:{port}"
+            values["base_url"] = _own_address(str(values.get("host") or "127.0.0.1"), port)
         return values
 
     @model_validator(mode="after")
@@ -217,7 +217,13 @@ def refuse_unsafe_production(settings: Settings) -> None:
         raise StartRefused("Production needs a signing key of its own, not the sandbox's.")
     if stat.S_IMODE(settings.signing_key_file.stat().st_mode) & 0o077:
         raise StartRefused("SIGNING_KEY_FILE can be read by others: give it mode 0600.")
+    if settings.base_url == _own_address(settings.host, settings.port):
+        raise StartRefused("Production needs BASE_URL: it is in the codes that shops print.")
     if not settings.issuers:
         raise StartRefused("Production needs ISSUERS: without one no consumer can confirm.")
     if any(issuer.issuer == SANDBOX_ISSUER for issuer in settings.issuers):
         raise StartRefused("Production refuses the sandbox's issuer; take it out of ISSUERS.")
+
+
+def _own_address(host: str, port: int) -> str:
+    return f"http://{host}:{port}"
