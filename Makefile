@@ -32,6 +32,9 @@ WAY_OF_A_USE := dates errors ids money observability access/keys access/limits a
 	writer/jobs writer/opening writer/queue writer/requests writer/tables writer/writing
 # They are compiled in a copy of app/, so that none hides a source that was edited since.
 COMPILED_AT := build/compiled
+COMPILING_AT := build/compiling
+sources_in = $(sort $(shell cd $(1) 2>/dev/null && find app -name '*.py' -o -name '*.toml'))
+SOURCES := $(call sources_in,.)
 # Prints how the build will call the compiler.
 C_COMPILER := import os, sysconfig as s; \
 	print(os.environ.get('CC') or s.get_config_var('CC'), '-I' + s.get_path('include'))
@@ -121,18 +124,24 @@ soak: $(STAMP) $(READY)
 
 compiled: $(COMPILED_AT)/.built
 
-$(COMPILED_AT)/.built: $(STAMP) Makefile $(shell find app -name '*.py' -o -name '*.toml')
+# One that was deleted, or came with an old date, is newer than nothing: the names tell.
+ifneq ($(SOURCES),$(call sources_in,$(COMPILED_AT)))
+.PHONY: $(COMPILED_AT)/.built
+endif
+
+$(COMPILED_AT)/.built: $(STAMP) Makefile $(SOURCES)
 	@set -- $$($(BIN)/python -c "$(C_COMPILER)"); \
 		echo '#include <Python.h>' | "$$@" -fsyntax-only -x c - 2>/dev/null || \
 		{ echo "Compiling needs a C compiler and Python's headers (Debian: gcc, python3-dev)." >&2; exit 1; }
-	@rm -rf $(COMPILED_AT) && mkdir -p $(COMPILED_AT)
-	@cp -R app $(COMPILED_AT)/ && ln -s ../../migrations $(COMPILED_AT)/migrations
+	@# Its date is that of the copy: what is edited while it is compiled is newer.
+	@rm -rf $(COMPILING_AT) && mkdir -p $(COMPILING_AT) && touch $(COMPILING_AT)/.built
+	@cp -R app $(COMPILING_AT)/ && ln -s ../../migrations $(COMPILING_AT)/migrations
 	@echo "Compiling $(words $(WAY_OF_A_USE)) modules: a minute"
 	@# Annotations are no types of C: amounts stay Python's integers, whatever their size.
-	@cd $(COMPILED_AT) && CFLAGS="-O2 -g0 -w" $(abspath $(BIN))/cythonize -3 --inplace --quiet \
+	@cd $(COMPILING_AT) && CFLAGS="-O2 -g0 -w" "$(CURDIR)/$(BIN)/cythonize" -3 --inplace --quiet \
 		-X annotation_typing=False $(WAY_OF_A_USE:%=app/%.py) && rm -rf build
-	@find $(COMPILED_AT) -name '*.c' -delete
-	@touch $@
+	@find $(COMPILING_AT) -name '*.c' -delete
+	@rm -rf $(COMPILED_AT) && mv $(COMPILING_AT) $(COMPILED_AT)
 
 # The locks hold hashes and no addresses: any index that serves the same bytes will do.
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
