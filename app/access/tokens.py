@@ -31,6 +31,8 @@ SANDBOX_AUDIENCE: Final = "anxin"
 SANDBOX_TOKEN_SECONDS: Final = 24 * 60 * 60
 
 _SUBJECT_LENGTH_MAX: Final = 255
+_TIME_MAX: Final = 253_402_300_799
+"""The last second of the year 9999."""
 _SKEW_SECONDS: Final = 5
 _REMEMBERED_MAX: Final = 20_000
 _RELOAD_EVERY_SECONDS: Final = 10.0
@@ -202,8 +204,8 @@ def _checked(claims: Mapping[str, object], issuer: Issuer, *, trusted_until: flo
         or not isinstance(subject, str)
         or not 1 <= len(subject) <= _SUBJECT_LENGTH_MAX
         or not subject.isprintable()
-        or not _is_number(expires_at)
-        or not _is_number(not_before)
+        or not _is_time(expires_at)
+        or not _is_time(not_before)
     ):
         raise Unauthenticated
     return _Verified(
@@ -214,8 +216,10 @@ def _checked(claims: Mapping[str, object], issuer: Issuer, *, trusted_until: flo
     )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_time(value: object) -> bool:
+    # NaN is in no range, and an integer of hundreds of digits is no float.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= cast("float", value) <= _TIME_MAX
 
 
 def _text_or_none(value: object) -> str | None:
