@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 # Older than the lock, it is set up again.
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
+# Which tests, as pytest takes them; without it all.
 TESTS ?=
 # Of each fault, as many rounds; a SEED repeats their chances, ONLY=test_….py takes one file.
 ROUNDS ?= 50
