@@ -20,8 +20,8 @@ TESTS ?=
 # Of each fault, as many rounds; a SEED repeats their chances, ONLY=test_….py takes one file.
 ROUNDS ?= 50
 
-# What a use runs through, but for what FastAPI and pydantic read, and for what a thread of its own
-# does while others are served (docs/decisions/0017).
+# What a use runs through, but for what FastAPI and pydantic read, and for api/bodies, which reads
+# large bodies in a thread while others are served (docs/decisions/0017).
 WAY_OF_A_USE := dates errors ids money observability access/keys access/limits access/tokens \
 	api/call api/front api/lean api/problems api/protocol api/reading api/unswitched \
 	cards/directory cards/domain cards/draws cards/statement cards/tables \
